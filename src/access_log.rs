@@ -1,0 +1,333 @@
+//! One line for each request, without its secrets.
+//!
+//! A [`Record`] lives as long as the exchange, body included, and writes its line when
+//! it is dropped, so a client that leaves early, an upstream that breaks and a
+//! task that panics are logged like all others. Text is masked when it enters
+//! the record, so no raw target outlives the head it came in.
+
+mod combined;
+mod json;
+pub mod sink;
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    net::IpAddr,
+    ops::Range,
+    rc::Rc,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+use tokio::sync::Notify;
+
+use crate::{
+    config::AccessLogFormat, http1::head::Version, redact::Redactor, relocate::Source,
+    secret::Fingerprint, target::RawTarget,
+};
+use sink::Sink;
+
+/// A block goes to the writer when it is this long, or half a second old.
+const BLOCK: usize = 32 * 1024;
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// The client left before the answer was whole.
+    #[default]
+    ClientGone,
+    /// The whole answer was sent.
+    Complete,
+    /// The client sent nothing, or read nothing, for too long.
+    ClientTimeout,
+    /// The upstream broke off in the middle of its answer.
+    UpstreamError,
+    /// The upstream fell silent in the middle of its answer.
+    UpstreamTimeout,
+    /// We stopped.
+    Drained,
+}
+
+impl Ending {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientGone => "client_gone",
+            Self::Complete => "complete",
+            Self::ClientTimeout => "client_timeout",
+            Self::UpstreamError => "upstream_error",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+/// What a line says of one exchange. All text in it is masked.
+#[derive(Debug)]
+struct Entry {
+    client: Option<IpAddr>,
+    /// Holds the texts that the ranges below point into.
+    text: Vec<u8>,
+    method: Range<usize>,
+    target: Range<usize>,
+    version: Option<Version>,
+    referer: Option<Range<usize>>,
+    user_agent: Option<Range<usize>>,
+    fingerprint: Option<Fingerprint>,
+    source: Source,
+    /// 0 until an answer began.
+    status: u16,
+    bytes: u64,
+    ending: Ending,
+    started: Instant,
+}
+
+/// nginx's status for a client that left before its answer began.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+impl Entry {
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+
+    fn status(&self) -> u16 {
+        if self.status == 0 {
+            CLIENT_CLOSED_REQUEST
+        } else {
+            self.status
+        }
+    }
+}
+
+/// The access log of one worker.
+pub struct Lines {
+    format: AccessLogFormat,
+    redactor: Arc<Redactor>,
+    sink: Sink,
+    block: RefCell<Vec<u8>>,
+    spare_text: RefCell<Vec<Vec<u8>>>,
+    stamp: RefCell<Stamp>,
+    dirty: Notify,
+    is_dirty: Cell<bool>,
+    is_stopping: Cell<bool>,
+}
+
+impl Lines {
+    /// A log that hands its lines to `sink`.
+    #[must_use]
+    pub fn new(format: AccessLogFormat, redactor: Arc<Redactor>, sink: Sink) -> Rc<Self> {
+        Rc::new(Self {
+            format,
+            redactor,
+            sink,
+            block: RefCell::default(),
+            spare_text: RefCell::default(),
+            stamp: RefCell::new(Stamp::at(SystemTime::now())),
+            dirty: Notify::new(),
+            is_dirty: Cell::new(false),
+            is_stopping: Cell::new(false),
+        })
+    }
+
+    /// Hands over what is at hand, within a second of the first line of it.
+    pub async fn keep_flushing(&self) {
+        loop {
+            self.dirty.notified().await;
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            self.flush();
+        }
+    }
+
+    /// Hands over what is at hand.
+    pub fn flush(&self) {
+        self.is_dirty.set(false);
+        let block = std::mem::take(&mut *self.block.borrow_mut());
+        if !block.is_empty() {
+            self.sink.send(block);
+        }
+    }
+
+    /// From now on, who is left without an answer is left by us.
+    pub fn stop(&self) {
+        self.is_stopping.set(true);
+    }
+
+    /// The time as the `Date` field has it.
+    pub fn http_date(&self) -> String {
+        self.stamp.borrow_mut().now().http_date.clone()
+    }
+
+    fn write(&self, entry: &Entry) {
+        let mut block = self.block.borrow_mut();
+        let mut stamp = self.stamp.borrow_mut();
+        match self.format {
+            AccessLogFormat::Combined => combined::push(&mut block, entry, stamp.now()),
+            AccessLogFormat::Json => json::push(&mut block, entry),
+            AccessLogFormat::Off => return,
+        }
+        let is_full = block.len() >= BLOCK;
+        drop(block);
+        if is_full {
+            self.flush();
+        } else if !self.is_dirty.replace(true) {
+            self.dirty.notify_one();
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines")
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The texts of the current second, made once for all its lines.
+#[derive(Debug)]
+struct Stamp {
+    second: u64,
+    /// `21/Nov/2026:22:43:27 +0000`, in the local time zone as nginx has it.
+    local: String,
+    /// `Sat, 21 Nov 2026 22:43:27 GMT`.
+    http_date: String,
+}
+
+impl Stamp {
+    fn at(time: SystemTime) -> Self {
+        let local = Timestamp::try_from(time).map_or_else(
+            |_| String::from("-"),
+            |time| {
+                Zoned::new(time, TimeZone::system())
+                    .strftime("%d/%b/%Y:%H:%M:%S %z")
+                    .to_string()
+            },
+        );
+        Self {
+            second: seconds(time),
+            local,
+            http_date: httpdate::fmt_http_date(time),
+        }
+    }
+
+    fn now(&mut self) -> &Self {
+        let now = SystemTime::now();
+        if seconds(now) != self.second {
+            *self = Self::at(now);
+        }
+        self
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// One exchange on its way to the log.
+#[derive(Debug)]
+pub struct Record {
+    lines: Rc<Lines>,
+    entry: Entry,
+}
+
+impl Record {
+    /// Begins with the moment the request came in.
+    #[must_use]
+    pub fn begin(lines: &Rc<Lines>, client: Option<IpAddr>) -> Self {
+        let mut text = lines.spare_text.borrow_mut().pop().unwrap_or_default();
+        text.clear();
+        let entry = Entry {
+            client,
+            text,
+            method: 0..0,
+            target: 0..0,
+            version: None,
+            referer: None,
+            user_agent: None,
+            fingerprint: None,
+            source: Source::None,
+            status: 0,
+            bytes: 0,
+            ending: Ending::default(),
+            started: Instant::now(),
+        };
+        Self {
+            lines: Rc::clone(lines),
+            entry,
+        }
+    }
+
+    /// Notes the request line. For one that does not parse, `method` is empty
+    /// and `target` is all there is of it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the log that masks: nothing raw is kept"
+    )]
+    pub fn request(&mut self, method: &[u8], target: RawTarget<'_>, version: Option<Version>) {
+        self.entry.method = self.keep(method);
+        self.entry.target = self.keep(target.expose());
+        self.entry.version = version;
+    }
+
+    /// Notes where the request came from.
+    pub fn client(
+        &mut self,
+        client: Option<IpAddr>,
+        referer: Option<&[u8]>,
+        user_agent: Option<&[u8]>,
+    ) {
+        self.entry.client = client;
+        self.entry.referer = referer.map(|text| self.keep(text));
+        self.entry.user_agent = user_agent.map(|text| self.keep(text));
+    }
+
+    /// Notes the credential.
+    pub fn credential(&mut self, source: Source, fingerprint: Option<Fingerprint>) {
+        self.entry.source = source;
+        self.entry.fingerprint = fingerprint;
+    }
+
+    /// Notes that an answer began.
+    pub fn status(&mut self, status: u16) {
+        self.entry.status = status;
+    }
+
+    /// Counts bytes of the answer's body.
+    pub fn bytes(&mut self) -> &mut u64 {
+        &mut self.entry.bytes
+    }
+
+    /// Notes how it ended. Unless called, the client has gone.
+    pub fn end(&mut self, ending: Ending) {
+        self.entry.ending = ending;
+    }
+
+    /// Masks a text and keeps it.
+    fn keep(&mut self, text: &[u8]) -> Range<usize> {
+        let start = self.entry.text.len();
+        self.entry
+            .text
+            .extend_from_slice(&self.lines.redactor.mask(text));
+        start..self.entry.text.len()
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.entry.ending == Ending::ClientGone && self.lines.is_stopping.get() {
+            self.entry.ending = Ending::Drained;
+        }
+        self.lines.write(&self.entry);
+        self.lines
+            .spare_text
+            .borrow_mut()
+            .push(std::mem::take(&mut self.entry.text));
+    }
+}

@@ -1,0 +1,254 @@
+//! Writes log lines from a thread of its own, and never makes a request wait.
+//!
+//! The queue is bounded. When the disk is full or nobody reads the pipe, lines
+//! are lost and counted; the count is reported when writing works again.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+/// How many blocks may wait for the writer.
+const QUEUE: usize = 64;
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file that is appended to, and opened anew on [`Sink::reopen`].
+    File(PathBuf),
+}
+
+/// The near end of a writer thread; clones share it.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    blocks: SyncSender<Vec<u8>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    lost: AtomicU64,
+    reopen: AtomicBool,
+}
+
+/// Waits for the writer at the end.
+#[derive(Debug)]
+pub struct Writer {
+    done: Receiver<()>,
+}
+
+impl Sink {
+    /// Opens `to` and starts its writer.
+    ///
+    /// # Errors
+    ///
+    /// The file's, or the thread's.
+    pub fn open(to: Destination) -> io::Result<(Self, Writer)> {
+        let output = Output::open(to)?;
+        let (blocks, queue) = sync_channel(QUEUE);
+        let (finished, done) = sync_channel(1);
+        let shared = Arc::new(Shared::default());
+        let writer = Loop {
+            output,
+            queue,
+            shared: Arc::clone(&shared),
+        };
+        thread::Builder::new().name("log".into()).spawn(move || {
+            writer.run();
+            // Nobody may be waiting any more.
+            let _ = finished.send(());
+        })?;
+        Ok((Self { blocks, shared }, Writer { done }))
+    }
+
+    /// Hands over whole lines; a full queue loses them.
+    pub fn send(&self, block: Vec<u8>) {
+        if let Err(error) = self.blocks.try_send(block) {
+            let (std::sync::mpsc::TrySendError::Full(block)
+            | std::sync::mpsc::TrySendError::Disconnected(block)) = error;
+            self.shared.lose(&block);
+        }
+    }
+
+    /// Makes the writer open its file anew, for log rotation.
+    pub fn reopen(&self) {
+        self.shared.reopen.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Writer {
+    /// Waits until every line is out, but no longer than `most`; every [`Sink`]
+    /// must be gone.
+    pub fn finish(&self, most: Duration) {
+        // A blocked pipe must not keep the process from ending.
+        let _ = self.done.recv_timeout(most);
+    }
+}
+
+impl Shared {
+    fn lose(&self, block: &[u8]) {
+        let lines = memchr::memchr_iter(b'\n', block).count();
+        self.lost.fetch_add(lines as u64, Ordering::Relaxed);
+    }
+}
+
+enum Output {
+    Stdout,
+    Stderr,
+    File { path: PathBuf, file: File },
+}
+
+impl Output {
+    fn open(to: Destination) -> io::Result<Self> {
+        Ok(match to {
+            Destination::Stdout => Self::Stdout,
+            Destination::Stderr => Self::Stderr,
+            Destination::File(path) => {
+                let file = append_to(&path)?;
+                Self::File { path, file }
+            }
+        })
+    }
+
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(block)?;
+                stdout.flush()
+            }
+            Self::Stderr => io::stderr().lock().write_all(block),
+            Self::File { file, .. } => file.write_all(block),
+        }
+    }
+
+    fn reopen(&mut self) {
+        if let Self::File { path, file } = self {
+            match append_to(path) {
+                Ok(new) => *file = new,
+                // The old file still takes lines: better there than nowhere.
+                Err(error) => tracing::error!(%error, "log file cannot be opened anew"),
+            }
+        }
+    }
+}
+
+fn append_to(path: &PathBuf) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // Addresses and paths are personal data: for the owner and his group.
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)
+}
+
+struct Loop {
+    output: Output,
+    queue: Receiver<Vec<u8>>,
+    shared: Arc<Shared>,
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut after_failure = false;
+        loop {
+            let block = match self.queue.recv_timeout(Duration::from_secs(1)) {
+                Ok(block) => block,
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if self.shared.reopen.swap(false, Ordering::Relaxed) {
+                self.output.reopen();
+            }
+            if block.is_empty() {
+                continue;
+            }
+            // A failed write may have left half a line.
+            let separator: &[u8] = if after_failure { b"\n" } else { b"" };
+            let written = self
+                .output
+                .write(separator)
+                .and_then(|()| self.output.write(&block));
+            after_failure = written.is_err();
+            match written {
+                Ok(()) => self.report_lost(),
+                Err(_) => self.shared.lose(&block),
+            }
+        }
+    }
+
+    fn report_lost(&self) {
+        let lost = self.shared.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::warn!(
+                lines = lost,
+                "log lines were lost: the log could not be written in time"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotated_file_is_opened_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let (sink, writer) = Sink::open(Destination::File(path.clone())).unwrap();
+        sink.send(b"one\n".to_vec());
+        while std::fs::read(&path).unwrap().is_empty() {
+            thread::yield_now();
+        }
+        std::fs::rename(&path, directory.path().join("access.log.1")).unwrap();
+        sink.reopen();
+        sink.send(b"two\n".to_vec());
+        drop(sink);
+        writer.finish(Duration::from_secs(10));
+        assert_eq!(
+            std::fs::read(directory.path().join("access.log.1")).unwrap(),
+            b"one\n"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"two\n");
+    }
+
+    #[test]
+    fn a_blocked_reader_costs_lines_and_no_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        // Opened for both, a pipe can be opened without a reader.
+        let _reader = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        let (sink, _writer) = Sink::open(Destination::File(path)).unwrap();
+        let block = b"line\n".repeat(20_000);
+        for _ in 0..(QUEUE * 2) {
+            sink.send(block.clone());
+        }
+        assert!(sink.shared.lost.load(Ordering::Relaxed) > 0, "counted");
+    }
+}

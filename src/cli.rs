@@ -1,0 +1,147 @@
+//! The command line: results on stdout, everything else on stderr.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{self, Config, Flags, Sources},
+    demo,
+    exit::{self, Failure},
+    healthcheck, serve,
+};
+
+/// Moves Matrix access tokens out of URLs and keeps them out of logs.
+#[derive(Debug, Parser)]
+#[command(name = "tokenshim", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy.
+    Serve(Source),
+    /// Show what the proxy does, with a small homeserver of its own.
+    Demo {
+        /// End after the show instead of waiting for requests of yours.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Check a configuration file; exit code 78 and every problem if it is wrong.
+    CheckConfig {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print the effective configuration of file, environment and flags.
+    PrintConfig(Source),
+    /// Ask a running proxy whether it answers; for containers.
+    Healthcheck(Source),
+}
+
+/// Where the configuration comes from: flags before environment
+/// (`TOKENSHIM_SECTION__KEY`) before file before defaults.
+#[derive(Debug, clap::Args)]
+struct Source {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address to listen on: IP:PORT or unix:/PATH. May be given several times.
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// Where requests go: <http://HOST:PORT> or unix:/PATH.
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+}
+
+/// Runs the command line; returns the exit code.
+#[must_use]
+pub fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to complain.
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE } else { 0 };
+        }
+    };
+    match cli.command.run() {
+        Ok(()) => 0,
+        Err(failure) => {
+            report(&failure);
+            failure.code()
+        }
+    }
+}
+
+/// One line for each cause.
+fn report(failure: &Failure) {
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "tokenshim: {failure}");
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        let _ = writeln!(stderr, "  because: {error}");
+        cause = error.source();
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Serve(source) => serve::run(&source.load()?, |_| {}),
+            Self::Demo { once } => demo::run(once),
+            Self::CheckConfig { file } => {
+                let text = read(&file)?;
+                load(Some((&file, &text)), Flags::default())?;
+                print(&format!("{}: ok\n", file.display()))
+            }
+            Self::PrintConfig(source) => print(&source.load()?.to_toml()),
+            Self::Healthcheck(source) => healthcheck::run(&source.load()?),
+        }
+    }
+}
+
+impl Source {
+    fn load(self) -> Result<Config, Failure> {
+        let flags = Flags {
+            listen: self.listen,
+            upstream: self.upstream,
+        };
+        match self.config {
+            None => load(None, flags),
+            Some(file) => {
+                let text = read(&file)?;
+                load(Some((&file, &text)), flags)
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::config(format!("{}: {error}", file.display())))
+}
+
+fn load(file: Option<(&Path, &str)>, flags: Flags) -> Result<Config, Failure> {
+    // What is not text cannot be a setting of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    config::load(&Sources {
+        file,
+        environment,
+        flags,
+    })
+    .map_err(Failure::config)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::other(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

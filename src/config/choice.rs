@@ -1,0 +1,109 @@
+//! The settings that are one word out of a few.
+
+use std::fmt;
+
+/// A setting that is one word out of a few.
+pub(super) trait Choice: Copy + fmt::Display + 'static {
+    /// Every word there is, in the order of the documentation.
+    const ALL: &'static [Self];
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$word_doc])* $word,)+
+        }
+
+        impl Choice for $name {
+            const ALL: &'static [Self] = &[$(Self::$word),+];
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$word => $text,)+
+                })
+            }
+        }
+    )+};
+}
+
+choices! {
+    /// Which API is behind.
+    Profile {
+        /// A Matrix homeserver: its endpoints decide what needs a token.
+        Matrix = "matrix",
+        /// Anything else: no endpoint is known, a missing token is not ours to refuse.
+        Generic = "generic",
+    }
+
+    /// Several different tokens in one query.
+    Repeated {
+        /// Answered with a 401.
+        Refuse = "refuse",
+        /// The first one counts.
+        First = "first",
+    }
+
+    /// Different tokens in header and query.
+    Conflict {
+        /// Answered with a 401.
+        Refuse = "refuse",
+        /// The header stays, the query's is cut.
+        Header = "header",
+        /// The query's replaces the header.
+        Query = "query",
+    }
+
+    /// A token in a form body.
+    FormBody {
+        /// Moved like one in the query.
+        Relocate = "relocate",
+        /// The body passes as it is.
+        Forward = "forward",
+        /// The request is refused.
+        Refuse = "refuse",
+    }
+
+    /// A token sent to an endpoint that needs none.
+    OpenEndpoints {
+        /// Moved like any other.
+        Move = "move",
+        /// Dropped.
+        Cut = "cut",
+    }
+
+    /// How a line of the access log looks.
+    AccessLogFormat {
+        /// The format that nginx calls `combined`, and more behind it.
+        Combined = "combined",
+        /// One JSON object.
+        Json = "json",
+        /// No access log.
+        Off = "off",
+    }
+
+    /// The least important message of the diagnostic log.
+    LogLevel {
+        /// Only what needs somebody now.
+        Error = "error",
+        /// And what may.
+        Warn = "warn",
+        /// And what happens to the process.
+        Info = "info",
+        /// And what happens to connections.
+        Debug = "debug",
+        /// And each step.
+        Trace = "trace",
+    }
+
+    /// How a message of the diagnostic log looks.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// For collectors.
+        Json = "json",
+    }
+}

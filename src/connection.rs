@@ -1,0 +1,377 @@
+//! One client connection, request after request.
+//!
+//! Whatever comes is answered or forwarded, and leaves one line in the access
+//! log. A connection is closed so that the client can still read the answer: what
+//! it goes on sending is read and dropped for a while (nginx's lingering close),
+//! since closing on unread data would reset the connection and the answer with it.
+
+use std::{
+    io,
+    rc::Rc,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use tokio::time;
+
+use crate::{
+    access_log::{Ending, Record},
+    exchange::{self, Exchange},
+    http1::{
+        body::Incoming,
+        buffer::Buffer,
+        head,
+        length::Length,
+        stream::{self, Shared, Stream},
+    },
+    hygiene::Peer,
+    plan::{self, Plan, Verdict},
+    refusal::{self, Malformed, Refusal, Reply},
+    worker::{Phase, Worker},
+};
+
+/// The longest form body that is looked into, and the longest refused body that
+/// is read for the sake of keeping the connection.
+const LONGEST_SMALL_BODY: u64 = 64 * 1024;
+
+/// nginx's `lingering_timeout` and `lingering_time`.
+const LINGER_IDLE: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(30);
+
+/// What follows a request on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another request.
+    Request,
+    /// Nothing: the client knows, or has gone.
+    Close,
+    /// Nothing, but the client may still be sending.
+    Linger,
+}
+
+struct Connection<'w> {
+    worker: &'w Rc<Worker>,
+    peer: Peer,
+    client: Shared,
+    input: Buffer,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
+    let input = Buffer::new(&worker.buffers);
+    let mut connection = Connection {
+        worker,
+        peer,
+        client: Shared::new(stream),
+        input,
+    };
+    loop {
+        match connection.serve_next().await {
+            Next::Request => {}
+            Next::Close => return,
+            Next::Linger => return connection.linger().await,
+        }
+    }
+}
+
+/// Why there is no head to read.
+enum NoHead {
+    /// Nothing came that deserves an answer or a line.
+    Nothing,
+    /// The client left in the middle of it.
+    Gone,
+    Refused(Refusal),
+}
+
+impl Connection<'_> {
+    async fn serve_next(&mut self) -> Next {
+        let end = match self.read_head().await {
+            Ok(end) => end,
+            Err(NoHead::Nothing) => return Next::Close,
+            Err(NoHead::Gone) => {
+                self.begin_unread();
+                return Next::Close;
+            }
+            Err(NoHead::Refused(refusal)) => {
+                let mut record = self.begin_unread();
+                return self
+                    .refuse(
+                        refusal,
+                        &Plan::refuse(refusal),
+                        Length::UntilClose,
+                        &mut record,
+                    )
+                    .await;
+            }
+        };
+        let mut record = Record::begin(&self.worker.lines, self.peer.address);
+        let mut head = self.worker.lend_head();
+        let next = self.answer(end, &mut record, &mut head).await;
+        self.worker.return_head(head);
+        next
+    }
+
+    /// A record of a request that has no head.
+    fn begin_unread(&self) -> Record {
+        let mut record = Record::begin(&self.worker.lines, self.peer.address);
+        record.request(b"", head::first_line(self.input.filled()), None);
+        record
+    }
+
+    /// Waits for a request and reads its head; returns its length.
+    async fn read_head(&mut self) -> Result<usize, NoHead> {
+        let timeouts = &self.worker.settings.timeouts;
+        loop {
+            self.input
+                .consume(head::leading_empty_lines(self.input.filled()));
+            if !self.input.is_empty() {
+                break;
+            }
+            match time::timeout(timeouts.idle, self.fill_while_running()).await {
+                Ok(Ok(count)) if count > 0 => {}
+                Ok(Ok(_) | Err(_)) | Err(_) => return Err(NoHead::Nothing),
+            }
+        }
+        let mut searched = 0;
+        let deadline = time::Instant::now().checked_add(timeouts.head);
+        loop {
+            let filled = self.input.filled();
+            if let Some(end) = head::end(filled, searched) {
+                return if end > head::LONGEST {
+                    Err(NoHead::Refused(Refusal::HeadTooLarge))
+                } else {
+                    Ok(end)
+                };
+            }
+            if filled.len() >= head::LONGEST {
+                return Err(NoHead::Refused(head::overflow(filled)));
+            }
+            searched = filled.len();
+            let fill = self.input.fill(&self.client, head::LONGEST);
+            let filled = match deadline {
+                Some(deadline) => time::timeout_at(deadline, fill).await,
+                None => Ok(fill.await),
+            };
+            match filled {
+                Err(_) => return Err(NoHead::Refused(Refusal::HeadTimeout)),
+                Ok(Ok(0) | Err(_)) => return Err(NoHead::Gone),
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Reads once, or ends with 0 when the worker drains.
+    async fn fill_while_running(&mut self) -> io::Result<usize> {
+        std::future::poll_fn(|cx| {
+            if self.worker.phase() > Phase::Running {
+                return Poll::Ready(Ok(0));
+            }
+            self.input
+                .poll_fill(cx, &mut self.client.borrow_mut(), head::LONGEST)
+        })
+        .await
+    }
+
+    /// Answers the request whose head is the first `end` bytes of the input.
+    async fn answer(&mut self, end: usize, record: &mut Record, head: &mut Vec<u8>) -> Next {
+        let settings = &self.worker.settings;
+        let raw = self.input.filled().get(..end).unwrap_or_default();
+        let mut plan = plan::make(raw, None, &self.peer, settings, record, head);
+        let mut unread = plan.length;
+        if plan.verdict == Verdict::ReadForm {
+            let raw = raw.to_vec();
+            self.input.consume(end);
+            let form = match self.read_form(&plan).await {
+                Ok(Some(form)) => form,
+                Ok(None) => return Next::Close,
+                Err(refusal) => return self.refuse(refusal, &plan, unread, record).await,
+            };
+            unread = Length::Zero;
+            head.clear();
+            plan = plan::make(&raw, Some(&form), &self.peer, settings, record, head);
+        } else {
+            self.input.consume(end);
+        }
+        match plan.verdict {
+            Verdict::Refuse(refusal) => self.refuse(refusal, &plan, unread, record).await,
+            Verdict::Health => {
+                self.say(&plan, unread, record, 200, |reply, out| {
+                    refusal::push_answer("200 OK", br#"{"status":"ok"}"#, reply, out)
+                })
+                .await
+            }
+            // The second plan has its form.
+            Verdict::ReadForm => self.refuse(Refusal::Internal, &plan, unread, record).await,
+            Verdict::Forward => {
+                let exchange = Exchange {
+                    worker: self.worker,
+                    plan: &plan,
+                    client: &self.client,
+                    input: &mut self.input,
+                    record,
+                };
+                match exchange::run(exchange, head).await {
+                    Ok(next) => next,
+                    Err(refusal) => {
+                        // Of a body that was passed on, nobody knows how much is left.
+                        let unread = if unread == Length::Zero {
+                            Length::Zero
+                        } else {
+                            Length::UntilClose
+                        };
+                        self.refuse(refusal, &plan, unread, record).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a form body whole; `None` if the client left.
+    async fn read_form(&mut self, plan: &Plan) -> Result<Option<Vec<u8>>, Refusal> {
+        if matches!(plan.length, Length::Sized(length) if length > LONGEST_SMALL_BODY) {
+            return Err(Refusal::FormTooLarge);
+        }
+        if plan.expects_continue && self.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
+            return Ok(None);
+        }
+        let (mut incoming, mut form) = (Incoming::new(plan.length), Vec::new());
+        loop {
+            let is_whole = incoming
+                .collect(&mut self.input, &mut form)
+                .map_err(|_| Refusal::Malformed(Malformed::Chunk))?;
+            if form.len() as u64 > LONGEST_SMALL_BODY {
+                return Err(Refusal::FormTooLarge);
+            }
+            if is_whole {
+                return Ok(Some(form));
+            }
+            match time::timeout(
+                self.worker.settings.timeouts.body,
+                self.input.fill_body(&self.client),
+            )
+            .await
+            {
+                Err(_) => return Err(Refusal::BodyTimeout),
+                Ok(Ok(0) | Err(_)) => return Ok(None),
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Sends an answer of our own.
+    async fn refuse(
+        &mut self,
+        refusal: Refusal,
+        plan: &Plan,
+        unread: Length,
+        record: &mut Record,
+    ) -> Next {
+        tracing::debug!(status = refusal.status(), reason = %refusal, "answered by ourselves");
+        self.say(plan, unread, record, refusal.status(), |reply, out| {
+            refusal.write(reply, out)
+        })
+        .await
+    }
+
+    /// Sends what `write` makes of the request's circumstances. `unread` is what
+    /// the client still sends: a little is read, for more the connection ends.
+    async fn say(
+        &mut self,
+        plan: &Plan,
+        unread: Length,
+        record: &mut Record,
+        status: u16,
+        write: impl FnOnce(&Reply<'_>, &mut Vec<u8>) -> usize,
+    ) -> Next {
+        let is_small = match unread {
+            Length::Zero => true,
+            Length::Sized(length) => length <= LONGEST_SMALL_BODY && !plan.expects_continue,
+            Length::Chunked | Length::UntilClose => false,
+        };
+        let keep_alive = plan.keep_alive && is_small && self.worker.phase() == Phase::Running;
+        let date = self.worker.lines.http_date();
+        let reply = Reply {
+            dialect: plan.dialect,
+            is_head: plan.is_head,
+            keep_alive,
+            date: &date,
+        };
+        let mut out = self.worker.lend_head();
+        let length = write(&reply, &mut out);
+        record.status(status);
+        let sent = self.send(&out).await;
+        self.worker.return_head(out);
+        if sent.is_err() {
+            return Next::Close;
+        }
+        *record.bytes() = length as u64;
+        record.end(Ending::Complete);
+        if !keep_alive {
+            return Next::Linger;
+        }
+        self.discard(unread).await
+    }
+
+    /// Reads and drops a small body.
+    async fn discard(&mut self, unread: Length) -> Next {
+        let (mut incoming, mut dropped) = (Incoming::new(unread), Vec::new());
+        loop {
+            match incoming.collect(&mut self.input, &mut dropped) {
+                Ok(true) => return Next::Request,
+                Err(_) => return Next::Linger,
+                Ok(false) => {}
+            }
+            match time::timeout(
+                self.worker.settings.timeouts.body,
+                self.input.fill_body(&self.client),
+            )
+            .await
+            {
+                Ok(Ok(count)) if count > 0 => {}
+                Ok(Ok(_) | Err(_)) | Err(_) => return Next::Close,
+            }
+        }
+    }
+
+    async fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        time::timeout(
+            self.worker.settings.timeouts.send,
+            stream::write_all(&self.client, [bytes, b"", b""]),
+        )
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    /// Says that no more is coming and waits, within limits, for the client to
+    /// say so too.
+    async fn linger(&mut self) {
+        stream::shutdown(&self.client).await;
+        let wait = async {
+            while let Ok(Ok(count)) = time::timeout(LINGER_IDLE, self.drop_input()).await {
+                if count == 0 {
+                    return;
+                }
+            }
+        };
+        // Either way the connection ends here.
+        let _ = time::timeout(LINGER, wait).await;
+    }
+
+    /// Reads once and forgets it; 0 when the client has gone or we stop.
+    async fn drop_input(&mut self) -> io::Result<usize> {
+        let count = std::future::poll_fn(|cx| {
+            if self.worker.phase() > Phase::Running {
+                return Poll::Ready(Ok(0));
+            }
+            let waiting = self.input.filled().len();
+            self.input.consume(waiting);
+            Poll::Ready(ready!(self.input.poll_fill(
+                cx,
+                &mut self.client.borrow_mut(),
+                head::LONGEST
+            )))
+        })
+        .await?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,36 @@
+//! Exit codes, in one place; they are an interface.
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(Box<dyn std::error::Error + Send + Sync>),
+    /// Everything else.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Failure {
+    /// A configuration that cannot be used.
+    pub fn config(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Config(error.into())
+    }
+
+    /// Any other failure.
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// The exit code: `EX_CONFIG` of sysexits.h, else 2.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 78,
+            Self::Other(_) => 2,
+        }
+    }
+}
+
+/// `EX_USAGE` of sysexits.h: the command line makes no sense.
+pub const USAGE: u8 = 64;

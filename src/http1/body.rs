@@ -1,0 +1,234 @@
+//! Streams one body from one socket to another.
+//!
+//! One piece at a time: the source is read again only when the sink has taken
+//! what there was, so a slow reader slows the sender and nobody buffers.
+
+use std::{io, time::Duration};
+
+use tokio::time;
+
+use super::{
+    buffer::Buffer,
+    chunked::{self, BadChunk, Chunks, Piece},
+    length::Length,
+    stream::{self, Shared},
+};
+
+/// Which side ended a body early, and how.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The source closed before the end.
+    #[error("sender closed the connection before the end of the body")]
+    SourceClosed,
+    /// The source's socket failed.
+    #[error("sender's connection failed")]
+    SourceFailed(#[source] io::Error),
+    /// The source sent nothing for too long.
+    #[error("sender stopped")]
+    SourceTimeout,
+    /// The source broke the chunked grammar.
+    #[error(transparent)]
+    BadChunk(#[from] BadChunk),
+    /// The sink's socket failed.
+    #[error("receiver's connection failed")]
+    SinkFailed(#[source] io::Error),
+    /// The sink took nothing for too long.
+    #[error("receiver stopped")]
+    SinkTimeout,
+}
+
+/// A body on its way in.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming(State);
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Sized(u64),
+    Chunked(Chunks),
+    UntilClose,
+}
+
+/// How a body is framed on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// As it is; the head told the length, or closing does.
+    Raw,
+    /// In chunks.
+    Chunked,
+}
+
+/// What the front of the input is.
+enum Front {
+    Partial,
+    Data { skip: usize, len: usize },
+    End { skip: usize, trailers: usize },
+}
+
+impl Incoming {
+    /// A body of this length.
+    #[must_use]
+    pub fn new(length: Length) -> Self {
+        Self(match length {
+            Length::Zero => State::Sized(0),
+            Length::Sized(length) => State::Sized(length),
+            Length::Chunked => State::Chunked(Chunks::default()),
+            Length::UntilClose => State::UntilClose,
+        })
+    }
+
+    fn front(&mut self, input: &[u8]) -> Result<Front, BadChunk> {
+        match &mut self.0 {
+            State::Sized(0) => Ok(Front::End {
+                skip: 0,
+                trailers: 0,
+            }),
+            State::Sized(left) => {
+                let len = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(input.len());
+                *left = left.saturating_sub(len as u64);
+                Ok(if len == 0 {
+                    Front::Partial
+                } else {
+                    Front::Data { skip: 0, len }
+                })
+            }
+            State::UntilClose if input.is_empty() => Ok(Front::Partial),
+            State::UntilClose => Ok(Front::Data {
+                skip: 0,
+                len: input.len(),
+            }),
+            State::Chunked(chunks) => {
+                let mut skip = 0_usize;
+                loop {
+                    match chunks.next(input.get(skip..).unwrap_or_default())? {
+                        Piece::Framing(len) => skip = skip.saturating_add(len),
+                        Piece::Partial if skip > 0 => return Ok(Front::Data { skip, len: 0 }),
+                        Piece::Partial => return Ok(Front::Partial),
+                        Piece::Data(len) => return Ok(Front::Data { skip, len }),
+                        Piece::Trailers(trailers) => return Ok(Front::End { skip, trailers }),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what is at the front of `input` into `body`; `true` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`BadChunk`].
+    pub fn collect(&mut self, input: &mut Buffer, body: &mut Vec<u8>) -> Result<bool, BadChunk> {
+        loop {
+            match self.front(input.filled())? {
+                Front::Partial => return Ok(false),
+                Front::End { skip, trailers } => {
+                    input.consume(skip);
+                    input.consume(trailers);
+                    return Ok(true);
+                }
+                Front::Data { skip, len } => {
+                    input.consume(skip);
+                    body.extend_from_slice(input.filled().get(..len).unwrap_or_default());
+                    input.consume(len);
+                }
+            }
+        }
+    }
+}
+
+/// One direction of an exchange.
+#[derive(Debug)]
+pub struct Relay<'a> {
+    /// Where the body comes from.
+    pub source: &'a Shared,
+    /// What was read of it already.
+    pub input: &'a mut Buffer,
+    /// How it is framed there.
+    pub incoming: Incoming,
+    /// Where it goes.
+    pub sink: &'a Shared,
+    /// How it is framed there.
+    pub outgoing: Outgoing,
+    /// How long the source may be silent.
+    pub source_timeout: Duration,
+    /// How long the sink may take nothing.
+    pub sink_timeout: Duration,
+}
+
+impl Relay<'_> {
+    /// Moves the body behind the head in `framing`, which is left empty; `moved`
+    /// counts what the sink took of the body. With a body at hand, head and
+    /// body leave in one write.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`] names the side at fault.
+    pub async fn run(mut self, framing: &mut Vec<u8>, moved: &mut u64) -> Result<(), BodyError> {
+        loop {
+            match self.incoming.front(self.input.filled())? {
+                Front::Partial => {
+                    self.send(framing, 0, b"").await?;
+                    framing.clear();
+                    self.read().await?;
+                }
+                Front::Data { skip, len } => {
+                    self.input.consume(skip);
+                    if len == 0 {
+                        continue;
+                    }
+                    let suffix: &[u8] = match self.outgoing {
+                        Outgoing::Raw => b"",
+                        Outgoing::Chunked => {
+                            chunked::push_size(framing, len);
+                            b"\r\n"
+                        }
+                    };
+                    self.send(framing, len, suffix).await?;
+                    framing.clear();
+                    self.input.consume(len);
+                    *moved = moved.saturating_add(len as u64);
+                }
+                Front::End { skip, trailers } => {
+                    self.input.consume(skip);
+                    if self.outgoing == Outgoing::Chunked {
+                        let section = self.input.filled().get(..trailers).unwrap_or_default();
+                        chunked::push_end(framing, section)?;
+                    }
+                    self.input.consume(trailers);
+                    return self.send(framing, 0, b"").await;
+                }
+            }
+        }
+    }
+
+    /// Reads once more.
+    async fn read(&mut self) -> Result<(), BodyError> {
+        match time::timeout(self.source_timeout, self.input.fill_body(self.source)).await {
+            Err(_) => Err(BodyError::SourceTimeout),
+            Ok(Err(error)) => Err(BodyError::SourceFailed(error)),
+            Ok(Ok(0)) if matches!(self.incoming.0, State::UntilClose) => {
+                // The end of the connection is the end of the body.
+                self.incoming.0 = State::Sized(0);
+                Ok(())
+            }
+            Ok(Ok(0)) => Err(BodyError::SourceClosed),
+            Ok(Ok(_)) => Ok(()),
+        }
+    }
+
+    /// Writes framing, the first `len` bytes of the input, and a suffix.
+    async fn send(&self, framing: &[u8], len: usize, suffix: &[u8]) -> Result<(), BodyError> {
+        if framing.is_empty() && len == 0 {
+            return Ok(());
+        }
+        let data = self.input.filled().get(..len).unwrap_or_default();
+        time::timeout(
+            self.sink_timeout,
+            stream::write_all(self.sink, [framing, data, suffix]),
+        )
+        .await
+        .map_err(|_| BodyError::SinkTimeout)?
+        .map_err(BodyError::SinkFailed)
+    }
+}

@@ -1,0 +1,152 @@
+//! Reads a response head.
+
+use super::{
+    head::{Field, Version},
+    length::{Framing, Length},
+};
+
+/// The most fields an upstream may send; more generous than for clients.
+pub const MOST_FIELDS: usize = 128;
+
+/// A response head, as the upstream sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'b, 'f> {
+    /// The version.
+    pub version: Version,
+    /// 100 to 999.
+    pub status: u16,
+    /// The reason phrase, perhaps empty.
+    pub reason: &'b str,
+    /// The fields, in order.
+    pub fields: &'f [Field<'b>],
+    /// Where the body ends.
+    pub length: Length,
+    /// Whether the upstream keeps the connection open behind it.
+    pub keep_alive: bool,
+}
+
+/// The upstream's answer is not HTTP/1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed response head")]
+pub struct BadResponse;
+
+/// Reads a complete head into `fields`; `to_head` if it answers a `HEAD`.
+///
+/// # Errors
+///
+/// [`BadResponse`] if it is none, or if its body's end cannot be told.
+pub fn parse<'b, 'f>(
+    head: &'b [u8],
+    to_head: bool,
+    fields: &'f mut [Field<'b>],
+) -> Result<ResponseHead<'b, 'f>, BadResponse> {
+    let mut parsed = httparse::Response::new(fields);
+    let Ok(httparse::Status::Complete(_)) = parsed.parse(head) else {
+        return Err(BadResponse);
+    };
+    let (Some(minor), Some(status)) = (parsed.version, parsed.code) else {
+        return Err(BadResponse);
+    };
+    if status < 100 {
+        return Err(BadResponse);
+    }
+    let version = if minor == 0 {
+        Version::Http10
+    } else {
+        Version::Http11
+    };
+    let (mut framing, mut close, mut keep_alive) = (Framing::default(), false, false);
+    for field in parsed.headers.iter() {
+        match field.name.len() {
+            10 if field.name.eq_ignore_ascii_case("connection") => {
+                for option in field
+                    .value
+                    .split(|&byte| byte == b',')
+                    .map(<[u8]>::trim_ascii)
+                {
+                    close |= option.eq_ignore_ascii_case(b"close");
+                    keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            14 if field.name.eq_ignore_ascii_case("content-length") => {
+                framing.content_length(field.value)
+            }
+            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
+                framing.transfer_encoding(field.value)
+            }
+            _ => {}
+        }
+    }
+    let length = framing.of_response(status, to_head).ok_or(BadResponse)?;
+    // Both lengths at once may be an attempt to desynchronise the pool.
+    let is_double = length == Length::Chunked && framing.is_sized();
+    let keeps = !close
+        && !is_double
+        && length != Length::UntilClose
+        && (version == Version::Http11 || keep_alive);
+    Ok(ResponseHead {
+        version,
+        status,
+        reason: parsed.reason.unwrap_or_default(),
+        fields: parsed.headers,
+        length,
+        keep_alive: keeps,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_heads() {
+        type Case<'a> = (&'a str, &'a str, Option<(u16, Length, bool)>);
+        let cases: [Case<'_>; 8] = [
+            (
+                "sized",
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+                Some((200, Length::Sized(2), true)),
+            ),
+            (
+                "no reason",
+                "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
+                Some((200, Length::Zero, true)),
+            ),
+            (
+                "closing",
+                "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 2\r\n\r\n",
+                Some((200, Length::Sized(2), false)),
+            ),
+            (
+                "until close",
+                "HTTP/1.1 200 OK\r\n\r\n",
+                Some((200, Length::UntilClose, false)),
+            ),
+            (
+                "1.0 closes",
+                "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n",
+                Some((200, Length::Sized(2), false)),
+            ),
+            (
+                "both lengths: read, not reused",
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Some((200, Length::Chunked, false)),
+            ),
+            ("not HTTP", "SSH-2.0-OpenSSH\r\n\r\n", None),
+            (
+                "two lengths",
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
+                None,
+            ),
+        ];
+        for (name, head, expected) in cases {
+            let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+            let found = parse(head.as_bytes(), false, &mut fields).ok();
+            assert_eq!(
+                found.map(|head| (head.status, head.length, head.keep_alive)),
+                expected,
+                "case: {name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! One look over the fields of a request: what the later steps ask for.
+
+use super::{
+    head::{Field, RequestHead, Version},
+    length::{Framing, Length},
+};
+use crate::{
+    refusal::{Malformed, Refusal},
+    relocate::Authorization,
+};
+
+/// The fields we know by name; every other field passes as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// RFC 9110 section 11.6.2.
+    Authorization,
+    /// RFC 9110 section 7.6.1.
+    Connection,
+    /// RFC 9110 section 8.4.
+    ContentEncoding,
+    /// RFC 9110 section 8.6.
+    ContentLength,
+    /// RFC 9110 section 8.3.
+    ContentType,
+    /// RFC 9110 section 10.1.1.
+    Expect,
+    /// RFC 7239, `X-Forwarded-*` and `X-Real-IP`: who the client was.
+    Forwarding,
+    /// The one of them that carries addresses, `X-Forwarded-For`.
+    ForwardedFor,
+    /// RFC 9110 section 7.2.
+    Host,
+    /// `Keep-Alive`, `Proxy-Connection`, `Proxy-Authorization`: for this hop.
+    HopByHop,
+    /// RFC 9110 section 10.1.3.
+    Referer,
+    /// RFC 9110 section 10.1.4.
+    Te,
+    /// RFC 9112 section 6.1.
+    TransferEncoding,
+    /// RFC 9110 section 7.8.
+    Upgrade,
+    /// RFC 9110 section 10.1.5.
+    UserAgent,
+}
+
+/// Recognises a field by name, in any case.
+#[must_use]
+pub fn known(name: &str) -> Option<Known> {
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    match name.len() {
+        2 if is("te") => Some(Known::Te),
+        4 if is("host") => Some(Known::Host),
+        6 if is("expect") => Some(Known::Expect),
+        7 if is("referer") => Some(Known::Referer),
+        7 if is("upgrade") => Some(Known::Upgrade),
+        9 if is("forwarded") || is("x-real-ip") => Some(Known::Forwarding),
+        10 if is("user-agent") => Some(Known::UserAgent),
+        10 if is("connection") => Some(Known::Connection),
+        10 if is("keep-alive") => Some(Known::HopByHop),
+        12 if is("content-type") => Some(Known::ContentType),
+        13 if is("authorization") => Some(Known::Authorization),
+        14 if is("content-length") => Some(Known::ContentLength),
+        15 if is("x-forwarded-for") => Some(Known::ForwardedFor),
+        16 if is("content-encoding") => Some(Known::ContentEncoding),
+        16 if is("x-forwarded-host") || is("x-forwarded-port") => Some(Known::Forwarding),
+        16 if is("proxy-connection") => Some(Known::HopByHop),
+        17 if is("transfer-encoding") => Some(Known::TransferEncoding),
+        17 if is("x-forwarded-proto") => Some(Known::Forwarding),
+        19 if is("proxy-authorization") => Some(Known::HopByHop),
+        _ => None,
+    }
+}
+
+/// What the fields of a request say, as far as it concerns a proxy.
+#[derive(Clone, Debug, Default)]
+pub struct Survey<'r> {
+    /// The one `Host`; only HTTP/1.0 may come without.
+    pub host: Option<&'r [u8]>,
+    /// Where the body ends.
+    pub length: Length,
+    /// Whether `Content-Length` came, be it zero.
+    pub is_sized: bool,
+    /// Whether the client keeps the connection open.
+    pub keep_alive: bool,
+    /// What the client wants to change to.
+    pub upgrade: Option<&'r [u8]>,
+    /// Whether the client reads trailers.
+    pub takes_trailers: bool,
+    /// Whether the client waits for a `100 Continue`.
+    pub expects_continue: bool,
+    /// The credential fields.
+    pub authorization: Authorization<'r>,
+    /// Whether the body is a form (and not compressed, or we could not read it).
+    pub has_form: bool,
+    /// The page the request came from.
+    pub referer: Option<&'r [u8]>,
+    /// The client software.
+    pub user_agent: Option<&'r [u8]>,
+    /// The last `X-Forwarded-For`.
+    pub forwarded_for: Option<&'r [u8]>,
+    /// Further fields that `Connection` names, which go no further.
+    pub nominated: Vec<&'r [u8]>,
+}
+
+/// What is needed only until the survey is complete.
+#[derive(Default)]
+struct Draft<'r> {
+    framing: Framing,
+    hosts: usize,
+    close: bool,
+    keep_alive: bool,
+    wants_upgrade: bool,
+    upgrade: Option<&'r [u8]>,
+    is_encoded: bool,
+}
+
+/// Looks over the fields.
+///
+/// # Errors
+///
+/// [`Refusal`] where host or framing could be read in two ways.
+pub fn survey<'r>(head: &RequestHead<'r, '_>) -> Result<Survey<'r>, Refusal> {
+    let (mut survey, mut draft) = (Survey::default(), Draft::default());
+    for field in head.fields {
+        if let Some(known) = known(field.name) {
+            note(known, field, &mut survey, &mut draft);
+        }
+    }
+    let is_host_right = match draft.hosts {
+        0 => head.version == Version::Http10,
+        1 => survey.host.is_some_and(is_host),
+        _ => false,
+    };
+    if !is_host_right {
+        return Err(Refusal::Malformed(Malformed::Host));
+    }
+    survey.length = draft.framing.of_request(head.version)?;
+    survey.is_sized = draft.framing.is_sized();
+    survey.has_form &= !draft.is_encoded;
+    match head.version {
+        Version::Http11 => survey.keep_alive = !draft.close,
+        Version::Http10 => {
+            survey.keep_alive = draft.keep_alive && !draft.close;
+            survey.expects_continue = false;
+        }
+    }
+    let may_upgrade =
+        draft.wants_upgrade && head.version == Version::Http11 && survey.length == Length::Zero;
+    survey.upgrade = draft.upgrade.filter(|_| may_upgrade);
+    Ok(survey)
+}
+
+/// Takes one field into account.
+fn note<'r>(known: Known, field: &Field<'r>, survey: &mut Survey<'r>, draft: &mut Draft<'r>) {
+    let value = field.value;
+    match known {
+        Known::Authorization => {
+            survey.authorization = match survey.authorization {
+                Authorization::Absent => Authorization::One(value),
+                _ => Authorization::Several,
+            };
+        }
+        Known::Connection => {
+            for option in list(value) {
+                match option {
+                    _ if option.eq_ignore_ascii_case(b"close") => draft.close = true,
+                    _ if option.eq_ignore_ascii_case(b"keep-alive") => draft.keep_alive = true,
+                    _ if option.eq_ignore_ascii_case(b"upgrade") => draft.wants_upgrade = true,
+                    _ => survey.nominated.push(option),
+                }
+            }
+        }
+        Known::ContentEncoding => draft.is_encoded |= !value.eq_ignore_ascii_case(b"identity"),
+        Known::ContentLength => draft.framing.content_length(value),
+        Known::ContentType => survey.has_form = is_form(value),
+        Known::Expect => survey.expects_continue |= value.eq_ignore_ascii_case(b"100-continue"),
+        Known::ForwardedFor => survey.forwarded_for = Some(value),
+        Known::Host => {
+            draft.hosts = draft.hosts.saturating_add(1);
+            survey.host = Some(value);
+        }
+        Known::Referer => survey.referer = Some(value),
+        Known::Te => {
+            survey.takes_trailers |=
+                list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+        }
+        Known::TransferEncoding => draft.framing.transfer_encoding(value),
+        Known::Upgrade => draft.upgrade = Some(value),
+        Known::UserAgent => survey.user_agent = Some(value),
+        Known::Forwarding | Known::HopByHop => {}
+    }
+}
+
+/// The members of a comma-separated field value.
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+}
+
+/// `application/x-www-form-urlencoded`, with or without parameters.
+fn is_form(value: &[u8]) -> bool {
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    let media_type = value.get(..end).unwrap_or_default().trim_ascii();
+    media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+/// Whether `value` is one host and perhaps a port (RFC 9110 section 7.2), and
+/// nothing that another server could read as userinfo, path or list.
+#[must_use]
+pub fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value {
+        [b'[', ..] => match memchr::memchr(b']', value).and_then(|end| value.split_at_checked(end))
+        {
+            Some((address, rest)) => (
+                address.get(1..).unwrap_or_default(),
+                rest.get(1..).unwrap_or_default(),
+            ),
+            None => return false,
+        },
+        _ => value
+            .split_at_checked(memchr::memchr(b':', value).unwrap_or(value.len()))
+            .unwrap_or((value, b"")),
+    };
+    let is_address = value.first() == Some(&b'[');
+    let is_name = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
+    };
+    let is_hex = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let is_port = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let is_known = if is_address {
+        host.iter().all(is_hex)
+    } else {
+        host.iter().all(is_name)
+    };
+    !host.is_empty() && is_known && is_port
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::head;
+
+    #[test]
+    fn knows_a_host() {
+        for host in [
+            "example.org",
+            "h:8448",
+            "127.0.0.1:80",
+            "[::1]:80",
+            "[2001:db8::1]",
+            "a_b",
+            "h:",
+        ] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "", ":80", "user@h", "h/path", "a,b", "a b", "h:80:80", "h:x", "[::1", "[]", "[x]",
+            "h?", "h\\",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn surveys() {
+        let check = |name: &str,
+                     fields: &str,
+                     version: &str,
+                     test: &dyn Fn(Result<Survey<'_>, Refusal>) -> bool| {
+            let head = format!("GET / HTTP/{version}\r\n{fields}\r\n");
+            let mut room = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
+            let head = head::parse(head.as_bytes(), &mut room).unwrap();
+            assert!(test(survey(&head)), "case: {name}");
+        };
+        let bad_host = |found: Result<Survey<'_>, Refusal>| {
+            found.unwrap_err() == Refusal::Malformed(Malformed::Host)
+        };
+        check("no host", "", "1.1", &bad_host);
+        check("two hosts", "Host: a\r\nHost: a\r\n", "1.1", &bad_host);
+        check("1.0 without host", "", "1.0", &|found| {
+            found.is_ok_and(|survey| !survey.keep_alive)
+        });
+        check(
+            "1.0 kept alive",
+            "Connection: Keep-Alive\r\n",
+            "1.0",
+            &|found| found.unwrap().keep_alive,
+        );
+        check(
+            "closed",
+            "Host: a\r\nConnection: x, Close\r\n",
+            "1.1",
+            &|found| !found.unwrap().keep_alive,
+        );
+        check(
+            "nominated",
+            "Host: a\r\nConnection: x-a, authorization\r\n",
+            "1.1",
+            &|found| found.unwrap().nominated == [&b"x-a"[..], b"authorization"],
+        );
+        check(
+            "upgrade",
+            "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+            "1.1",
+            &|found| found.unwrap().upgrade == Some(b"websocket"),
+        );
+        check(
+            "upgrade unasked",
+            "Host: a\r\nUpgrade: websocket\r\n",
+            "1.1",
+            &|found| found.unwrap().upgrade.is_none(),
+        );
+        check(
+            "form",
+            "Host: a\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\r\n",
+            "1.1",
+            &|found| found.unwrap().has_form,
+        );
+        check(
+            "two credentials",
+            "Host: a\r\nAuthorization: x\r\nauthorization: x\r\n",
+            "1.1",
+            &|found| matches!(found.unwrap().authorization, Authorization::Several),
+        );
+        check(
+            "no 100 for 1.0",
+            "Expect: 100-continue\r\n",
+            "1.0",
+            &|found| !found.unwrap().expects_continue,
+        );
+    }
+}

@@ -1,0 +1,288 @@
+//! Which fields of a request go on, and which forwarding fields are added.
+//!
+//! Hop-by-hop fields are dropped before anything is added: a client may name
+//! `authorization` in `Connection`, and would have us drop the token we are about
+//! to add. Forwarding fields are kept whole from a trusted peer and replaced whole
+//! otherwise; appending would be wrong, since Synapse reads the leftmost address
+//! and Tuwunel the rightmost.
+
+use std::{io::Write as _, net::IpAddr};
+
+use crate::{
+    http1::{
+        head::Field,
+        survey::{self, Known, Survey},
+    },
+    relocate::{field, query::Names},
+};
+
+/// Who is at the other end of a client connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its address; a unix socket has none.
+    pub address: Option<IpAddr>,
+    /// Whether it may say who its client is.
+    pub is_trusted: bool,
+}
+
+impl Peer {
+    /// The client's address as far as it can be known: a trusted peer's word,
+    /// read from the right past every trusted hop, else the peer itself.
+    #[must_use]
+    pub fn client(
+        &self,
+        forwarded_for: Option<&[u8]>,
+        is_trusted: impl Fn(IpAddr) -> bool,
+    ) -> Option<IpAddr> {
+        if !self.is_trusted {
+            return self.address;
+        }
+        let said = forwarded_for
+            .and_then(|value| str::from_utf8(value).ok())
+            .unwrap_or_default();
+        let mut hops = said
+            .rsplit(',')
+            .map_while(|hop| hop.trim().parse::<IpAddr>().ok());
+        let mut nearest = self.address;
+        hops.find(|hop| {
+            nearest = Some(*hop);
+            !is_trusted(*hop)
+        })
+        .or(nearest)
+    }
+}
+
+/// What the steps before decided about single fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Edits<'a> {
+    /// Drop `Authorization`, because another takes its place.
+    pub replaces_authorization: bool,
+    /// Drop `Expect`, because we answered it.
+    pub answers_expect: bool,
+    /// Parameter names to cut from `Referer`.
+    pub names: &'a Names,
+}
+
+/// Appends the fields that pass, in the order and case they came in.
+pub fn push_passing(
+    out: &mut Vec<u8>,
+    fields: &[Field<'_>],
+    survey: &Survey<'_>,
+    peer: &Peer,
+    edits: &Edits<'_>,
+) {
+    for field in fields {
+        let passes = match survey::known(field.name) {
+            None | Some(Known::ContentEncoding | Known::ContentType | Known::UserAgent) => {
+                !is_nominated(field, survey)
+            }
+            Some(Known::Referer) => {
+                if !is_nominated(field, survey) {
+                    push(
+                        out,
+                        field.name,
+                        &field::clean_referer(field.value, edits.names),
+                    );
+                }
+                false
+            }
+            // Never by nomination: whoever could drop these could change whose request it is.
+            Some(Known::Authorization) => !edits.replaces_authorization,
+            Some(Known::Expect) => !edits.answers_expect,
+            Some(Known::Forwarding | Known::ForwardedFor) => peer.is_trusted,
+            Some(
+                Known::Connection
+                | Known::ContentLength
+                | Known::HopByHop
+                | Known::Host
+                | Known::Te
+                | Known::TransferEncoding
+                | Known::Upgrade,
+            ) => false,
+        };
+        if passes {
+            push(out, field.name, field.value);
+        }
+    }
+}
+
+fn is_nominated(field: &Field<'_>, survey: &Survey<'_>) -> bool {
+    survey
+        .nominated
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(field.name.as_bytes()))
+}
+
+/// Appends what the upstream has to know of this hop.
+pub fn push_added(out: &mut Vec<u8>, survey: &Survey<'_>, peer: &Peer, host: &[u8]) {
+    match survey.upgrade {
+        Some(protocol) => {
+            push(out, "Connection", b"Upgrade");
+            push(out, "Upgrade", protocol);
+        }
+        None if survey.takes_trailers => {
+            push(out, "Connection", b"TE");
+            push(out, "TE", b"trailers");
+        }
+        None => {}
+    }
+    if peer.is_trusted {
+        return;
+    }
+    // Writing to a Vec cannot fail.
+    let _ = match peer.address {
+        Some(address @ IpAddr::V4(_)) => write!(
+            out,
+            "X-Forwarded-For: {address}\r\nX-Real-IP: {address}\r\nForwarded: for={address};proto=http"
+        ),
+        Some(address @ IpAddr::V6(_)) => write!(
+            out,
+            "X-Forwarded-For: {address}\r\nX-Real-IP: {address}\r\nForwarded: for=\"[{address}]\";proto=http"
+        ),
+        None => write!(out, "Forwarded: for=unknown;proto=http"),
+    };
+    out.extend_from_slice(b";host=\"");
+    out.extend_from_slice(host);
+    out.extend_from_slice(b"\"\r\n");
+    push(out, "X-Forwarded-Proto", b"http");
+    push(out, "X-Forwarded-Host", host);
+}
+
+/// Appends one field line.
+pub fn push(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::head;
+
+    const TRUSTED: Peer = Peer {
+        address: Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+        is_trusted: true,
+    };
+    const STRANGER: Peer = Peer {
+        address: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
+        is_trusted: false,
+    };
+
+    fn forwarded(fields: &str, peer: &Peer) -> String {
+        let head = format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+        let mut room = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
+        let head = head::parse(head.as_bytes(), &mut room).unwrap();
+        let survey = survey::survey(&head).unwrap();
+        let edits = Edits {
+            replaces_authorization: false,
+            answers_expect: false,
+            names: &Names::default(),
+        };
+        let mut out = Vec::new();
+        push_passing(&mut out, head.fields, &survey, peer, &edits);
+        push_added(&mut out, &survey, peer, b"h");
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn drops_what_is_for_this_hop() {
+        let cases = [
+            (
+                "case and order kept",
+                "x-B: 1\r\nX-a: 2\r\n",
+                "x-B: 1\r\nX-a: 2\r\n",
+            ),
+            (
+                "hop by hop",
+                "Connection: keep-alive\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nTE: gzip\r\nUpgrade: h2c\r\n",
+                "",
+            ),
+            (
+                "nominated",
+                "Connection: X-A\r\nConnection: x-b\r\nX-A: 1\r\nX-B: 2\r\nX-C: 3\r\n",
+                "X-C: 3\r\n",
+            ),
+            (
+                "authorization cannot be nominated",
+                "Connection: authorization\r\nAuthorization: Bearer FAKE\r\n",
+                "Authorization: Bearer FAKE\r\n",
+            ),
+            (
+                "trailers are asked for",
+                "TE: trailers\r\n",
+                "Connection: TE\r\nTE: trailers\r\n",
+            ),
+            (
+                "upgrade is asked for",
+                "Connection: upgrade\r\nUpgrade: websocket\r\n",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+            ),
+            (
+                "referer cut",
+                "Referer: /x?access_token=SECRET\r\n",
+                "Referer: /x\r\n",
+            ),
+            (
+                "trusted word passes",
+                "X-Forwarded-For: 1.2.3.4\r\nForwarded: for=a\r\n",
+                "X-Forwarded-For: 1.2.3.4\r\nForwarded: for=a\r\n",
+            ),
+        ];
+        for (name, fields, expected) in cases {
+            assert_eq!(forwarded(fields, &TRUSTED), expected, "case: {name}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_named_by_us_alone() {
+        let out = forwarded(
+            "X-Forwarded-For: 1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\nForwarded: for=a\r\nX-Forwarded-Proto: https\r\n",
+            &STRANGER,
+        );
+        assert_eq!(
+            out,
+            "X-Forwarded-For: 192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\n\
+             Forwarded: for=192.0.2.7;proto=http;host=\"h\"\r\n\
+             X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n"
+        );
+    }
+
+    #[test]
+    fn finds_the_client_behind_trusted_hops() {
+        let trusted = |address: IpAddr| address.is_loopback();
+        let cases = [
+            ("nobody said", &TRUSTED, None, "127.0.0.1"),
+            ("one hop", &TRUSTED, Some("192.0.2.1"), "192.0.2.1"),
+            (
+                "forged by the client",
+                &TRUSTED,
+                Some("6.6.6.6, 192.0.2.1"),
+                "192.0.2.1",
+            ),
+            (
+                "trusted hops skipped",
+                &TRUSTED,
+                Some("192.0.2.1, 127.0.0.1"),
+                "192.0.2.1",
+            ),
+            (
+                "garbage ends it",
+                &TRUSTED,
+                Some("192.0.2.1, x, 127.0.0.1"),
+                "127.0.0.1",
+            ),
+            (
+                "a stranger's word is nothing",
+                &STRANGER,
+                Some("1.2.3.4"),
+                "192.0.2.7",
+            ),
+        ];
+        for (name, peer, said, expected) in cases {
+            let client = peer.client(said.map(str::as_bytes), trusted);
+            assert_eq!(client.unwrap().to_string(), expected, "case: {name}");
+        }
+    }
+}

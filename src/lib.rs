@@ -1,0 +1,27 @@
+//! tokenshim
+pub mod access_log;
+pub mod cli;
+pub mod config;
+pub mod connection;
+pub mod demo;
+pub mod diagnostics;
+pub mod exchange;
+pub mod exit;
+pub mod healthcheck;
+pub mod http1;
+pub mod hygiene;
+pub mod listen;
+pub mod percent;
+pub mod plan;
+pub mod redact;
+pub mod refusal;
+pub mod relocate;
+pub mod requirement;
+pub mod response;
+pub mod secret;
+pub mod serve;
+pub mod settings;
+pub mod target;
+pub mod tunnel;
+pub mod upstream;
+pub mod worker;

@@ -1,0 +1,166 @@
+//! Listening sockets, and the acceptor that hands their connections to the
+//! workers.
+
+use std::{
+    fs, io,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, UnixListener},
+    time,
+};
+
+use crate::{
+    config::{Listen, TrustedProxies},
+    hygiene::Peer,
+    worker::{Handle, Socket},
+};
+
+/// What nginx asks for; the kernel's own limit still applies.
+const BACKLOG: u32 = 4096;
+
+/// How long to wait when there is no descriptor for a new connection.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// A bound socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A unix socket, whose file is removed at the end.
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a unix socket.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // A new process may have put its own there already; then this one is gone.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A socket cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct ListenError {
+    address: Listen,
+    #[source]
+    source: io::Error,
+}
+
+impl Listener {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`] names the address.
+    pub fn bind(address: &Listen) -> Result<Self, ListenError> {
+        let bound = match address {
+            Listen::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
+            Listen::Unix { path, mode } => bind_unix(path, *mode),
+        };
+        bound.map_err(|source| ListenError {
+            address: address.clone(),
+            source,
+        })
+    }
+
+    /// The address as it is, with the port that the kernel chose for port 0.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|_| "?".into(), |address| address.to_string()),
+            Self::Unix(_, file) => format!("unix:{}", file.0.display()),
+        }
+    }
+
+    async fn accept(&self, trusted: &TrustedProxies) -> io::Result<(Socket, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                let address = address.ip().to_canonical();
+                let peer = Peer {
+                    address: Some(address),
+                    is_trusted: trusted.trusts(address),
+                };
+                Ok((Socket::Tcp(stream.into_std()?), peer))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = Peer {
+                    address: None,
+                    is_trusted: trusted.trusts_unix(),
+                };
+                Ok((Socket::Unix(stream.into_std()?), peer))
+            }
+        }
+    }
+}
+
+fn bind_tcp(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        tokio::net::TcpSocket::new_v4()
+    } else {
+        tokio::net::TcpSocket::new_v6()
+    }?;
+    // A restart must not wait for the last connections' TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
+    remove_stale(path)?;
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
+}
+
+/// Removes a socket that nobody listens on, left by a process that was killed;
+/// anything else stays and makes the bind fail.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let is_socket =
+        fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    let is_refused = || {
+        std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    if is_socket && is_refused() {
+        fs::remove_file(path)
+    } else {
+        Ok(())
+    }
+}
+
+/// Accepts for ever; each connection goes to the worker that has the fewest.
+pub async fn accept(listener: Listener, trusted: Arc<TrustedProxies>, workers: Arc<[Handle]>) {
+    let mut is_failing = false;
+    loop {
+        match listener.accept(&trusted).await {
+            Ok((socket, peer)) => {
+                is_failing = false;
+                if let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) {
+                    worker.serve(socket, peer);
+                }
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: spinning would make it worse,
+                // and one line tells as much as a thousand.
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::error!(%error, "connections cannot be accepted");
+                }
+                time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! From the bytes of a request head to what is done about it.
+//!
+//! This is the pure half of a request: no clock, no socket. It writes the head
+//! for the upstream, or names the answer of our own.
+
+use crate::{
+    access_log::Record,
+    config::FormBody,
+    http1::{
+        head::{self, RequestHead, Version},
+        length::Length,
+        survey::{self, Survey},
+    },
+    hygiene::{self, Edits, Peer},
+    refusal::{Dialect, Malformed, Refusal},
+    relocate::{self, Credential, Relocated},
+    requirement::{Api, Class, Endpoint},
+    settings::Settings,
+    target::{self, Form, RawTarget},
+};
+
+/// The path that we answer ourselves, for container probes.
+const HEALTH: &[u8] = b"/_tokenshim/health";
+
+/// What is done about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send it on.
+    Forward,
+    /// Read the form first, then plan again with it.
+    ReadForm,
+    /// Say that we are alive.
+    Health,
+    /// Answer it ourselves.
+    Refuse(Refusal),
+}
+
+/// What the engine has to know of a request besides its head.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is done about it.
+    pub verdict: Verdict,
+    /// The client's version.
+    pub version: Version,
+    /// The API that answers of our own speak.
+    pub dialect: Dialect,
+    /// Whether it is a `HEAD`.
+    pub is_head: bool,
+    /// Whether the client keeps the connection open.
+    pub keep_alive: bool,
+    /// Where the client's body ends.
+    pub length: Length,
+    /// Whether the client waits for a `100 Continue`.
+    pub expects_continue: bool,
+    /// Whether a change of protocol was asked for.
+    pub wants_upgrade: bool,
+    /// Whether sending it twice is sending it once (RFC 9110 section 9.2.2).
+    pub is_idempotent: bool,
+    /// Whether a token was moved out of URL or form.
+    pub is_moved: bool,
+    /// How long the client itself asks to wait, in milliseconds.
+    pub long_poll_ms: u32,
+    /// The `Host` that the upstream gets; kept only for a moved request, whose
+    /// redirects are looked at.
+    pub host: Vec<u8>,
+    /// The form to send in place of the client's body.
+    pub form: Option<Vec<u8>>,
+}
+
+impl Plan {
+    /// A refusal before anything is known of the request.
+    #[must_use]
+    pub fn refuse(refusal: Refusal) -> Self {
+        Self {
+            verdict: Verdict::Refuse(refusal),
+            version: Version::default(),
+            dialect: Dialect::default(),
+            is_head: false,
+            keep_alive: false,
+            length: Length::Zero,
+            expects_continue: false,
+            wants_upgrade: false,
+            is_idempotent: false,
+            is_moved: false,
+            long_poll_ms: 0,
+            host: Vec::new(),
+            form: None,
+        }
+    }
+}
+
+/// Decides about the request with this `head`, and with this `form` if it was
+/// read; writes the upstream's head to `out`.
+pub fn make(
+    head: &[u8],
+    form: Option<&[u8]>,
+    peer: &Peer,
+    settings: &Settings,
+    record: &mut Record,
+    out: &mut Vec<u8>,
+) -> Plan {
+    let mut fields = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
+    let head = match head::parse(head, &mut fields) {
+        Ok(head) => head,
+        Err(refusal) => {
+            record.request(b"", head::first_line(head), None);
+            return Plan::refuse(refusal);
+        }
+    };
+    record.request(head.method, head.target, Some(head.version));
+    let survey = match survey::survey(&head) {
+        Ok(survey) => survey,
+        Err(refusal) => {
+            record.client(peer.address, None, None);
+            return Plan {
+                version: head.version,
+                is_head: head.method == b"HEAD",
+                ..Plan::refuse(refusal)
+            };
+        }
+    };
+    let client = peer.client(survey.forwarded_for, |address| {
+        settings.trusted.trusts(address)
+    });
+    record.client(client, survey.referer, survey.user_agent);
+    let mut plan = Plan {
+        verdict: Verdict::Forward,
+        version: head.version,
+        is_head: head.method == b"HEAD",
+        keep_alive: survey.keep_alive,
+        length: survey.length,
+        expects_continue: survey.expects_continue,
+        wants_upgrade: survey.upgrade.is_some(),
+        is_idempotent: matches!(
+            head.method,
+            b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE"
+        ),
+        ..Plan::refuse(Refusal::Internal)
+    };
+    let request = Parts {
+        head,
+        survey,
+        peer,
+        settings,
+    };
+    plan.verdict = request
+        .decide(form, record, &mut plan, out)
+        .unwrap_or_else(Verdict::Refuse);
+    plan
+}
+
+/// A request that HTTP finds no fault with.
+struct Parts<'r, 'f> {
+    head: RequestHead<'r, 'f>,
+    survey: Survey<'r>,
+    peer: &'r Peer,
+    settings: &'r Settings,
+}
+
+impl<'r> Parts<'r, '_> {
+    fn decide(
+        &self,
+        form: Option<&'r [u8]>,
+        record: &mut Record,
+        plan: &mut Plan,
+        out: &mut Vec<u8>,
+    ) -> Result<Verdict, Refusal> {
+        let Self {
+            head,
+            survey,
+            settings,
+            ..
+        } = self;
+        if matches!(head.method, b"CONNECT" | b"TRACE") {
+            return Err(Refusal::RefusedMethod);
+        }
+        let target = self.target()?;
+        if matches!(head.method, b"GET" | b"HEAD") && relocate::is_path(&target, HEALTH) {
+            return Ok(Verdict::Health);
+        }
+        let endpoint = relocate::endpoint(head.method, &target, settings.policy.profile);
+        if endpoint.api == Api::Identity {
+            plan.dialect = Dialect::Identity;
+        }
+        if form.is_none() && self.wants_form(endpoint) {
+            return Ok(Verdict::ReadForm);
+        }
+        let relocated = relocate::relocate(
+            &relocate::Request {
+                method: head.method,
+                query: target.query(),
+                form: form.map(RawTarget::new),
+                authorization: survey.authorization,
+                endpoint,
+            },
+            &settings.policy,
+        );
+        record.credential(relocated.source, self.fingerprint(&relocated));
+        let credential = relocated.credential?;
+        if endpoint.class == Class::Required && matches!(credential, Credential::Absent) {
+            return Err(Refusal::MissingToken);
+        }
+        plan.is_moved = relocated.cut;
+        plan.long_poll_ms = relocate::long_poll_ms(&target).unwrap_or_default();
+        plan.form = form.map(|form| {
+            if relocated.cut {
+                relocate::cut_form(RawTarget::new(form), &settings.policy.names)
+            } else {
+                form.to_vec()
+            }
+        });
+        let host = target
+            .authority()
+            .or(survey.host)
+            .unwrap_or(settings.upstream_authority());
+        if plan.is_moved {
+            plan.host = host.to_vec();
+        }
+        let line = Line {
+            target,
+            endpoint,
+            host,
+            credential,
+        };
+        self.push_head(&line, plan, out);
+        Ok(Verdict::Forward)
+    }
+
+    /// The target's parts, if it has a form that this request may have.
+    fn target(&self) -> Result<Form<'r>, Refusal> {
+        let malformed = Refusal::Malformed(Malformed::Target);
+        let target = target::split(self.head.target).ok_or(malformed)?;
+        let is_allowed = match target {
+            Form::Asterisk => self.head.method == b"OPTIONS",
+            Form::Origin { authority, .. } => authority.is_none_or(survey::is_host),
+        };
+        if is_allowed {
+            Ok(target)
+        } else {
+            Err(malformed)
+        }
+    }
+
+    /// Whether the body is a form in which a token may hide.
+    fn wants_form(&self, endpoint: Endpoint) -> bool {
+        self.survey.has_form
+            && self.head.method == b"POST"
+            && self.survey.length != Length::Zero
+            && endpoint.class != Class::Never
+            && self.settings.policy.form_body != FormBody::Forward
+    }
+
+    fn fingerprint(&self, relocated: &Relocated<'_>) -> Option<crate::secret::Fingerprint> {
+        match relocated.credential.as_ref().ok()? {
+            Credential::Moved(token) | Credential::Kept(Some(token)) => {
+                Some(self.settings.fingerprint_key.fingerprint(token))
+            }
+            Credential::Absent | Credential::Kept(None) => None,
+        }
+    }
+
+    /// Writes the head for the upstream.
+    fn push_head(&self, line: &Line<'_>, plan: &Plan, out: &mut Vec<u8>) {
+        let Self {
+            head,
+            survey,
+            peer,
+            settings,
+        } = self;
+        let names = &settings.policy.names;
+        out.extend_from_slice(head.method);
+        out.push(b' ');
+        relocate::push_clean(out, &line.target, plan.is_moved, line.endpoint, names);
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        hygiene::push(out, "Host", line.host);
+        let moved = match &line.credential {
+            Credential::Moved(token) => Some(token),
+            Credential::Absent | Credential::Kept(_) => None,
+        };
+        let edits = Edits {
+            replaces_authorization: moved.is_some(),
+            answers_expect: plan.form.is_some() || !survey.expects_continue,
+            names,
+        };
+        hygiene::push_passing(out, head.fields, survey, peer, &edits);
+        if let Some(token) = moved {
+            out.extend_from_slice(b"Authorization: Bearer ");
+            out.extend_from_slice(token.expose().as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        hygiene::push_added(out, survey, peer, line.host);
+        push_length(out, plan, survey.is_sized);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What of a forwarded request is not as the client sent it.
+struct Line<'r> {
+    target: Form<'r>,
+    endpoint: Endpoint,
+    host: &'r [u8],
+    credential: Credential<'r>,
+}
+
+/// Writes where the body ends, in the upstream's framing.
+fn push_length(out: &mut Vec<u8>, plan: &Plan, is_sized: bool) {
+    let length = match (&plan.form, plan.length) {
+        (Some(form), _) => Some(form.len() as u64),
+        (None, Length::Sized(length)) => Some(length),
+        (None, Length::Zero) => is_sized.then_some(0),
+        (None, Length::Chunked | Length::UntilClose) => {
+            return hygiene::push(out, "Transfer-Encoding", b"chunked");
+        }
+    };
+    if let Some(length) = length {
+        hygiene::push(out, "Content-Length", length.to_string().as_bytes());
+    }
+}

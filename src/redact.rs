@@ -1,0 +1,264 @@
+//! Finds secrets in any bytes, and masks them.
+//!
+//! The access log, the diagnostic log's last writer and every report read
+//! through this one engine. It is wider than relocation on purpose: whatever
+//! relocation would lift is found, and beside it every spelling a log may hold
+//! (any case, three levels of percent-encoding, JSON escapes, nested URLs,
+//! `Authorization` values, JSON and debug fields, tokens known by their shape).
+//!
+//! Rules that hold for every text: after masking nothing is left to find,
+//! masking twice is masking once, and no byte outside a finding changes.
+//! In doubt more is masked, but never past a white space or the quote that
+//! closes the value. Time is linear in the text; a text without a secret costs
+//! one vectorised pass and no allocation.
+//!
+//! It declines to guess: a random string with no name beside it and no known
+//! shape is left alone.
+
+mod assignment;
+mod authorization;
+mod names;
+mod prefilter;
+#[cfg(test)]
+mod tests;
+mod token;
+mod unit;
+mod value;
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use names::{Names, Tail};
+use prefilter::Prefilter;
+pub use token::{Checksum, Token, TokenKind};
+use value::Source;
+
+/// What a secret's bytes are replaced with.
+pub const MASK: &[u8] = b"<redacted>";
+
+static DEFAULT: LazyLock<Redactor> = LazyLock::new(Redactor::default);
+
+/// The secrets in `text`, in order, none overlapping another.
+///
+/// With the parameter names of [`Redactor::default`].
+#[must_use]
+pub fn find(text: &[u8]) -> Vec<Finding> {
+    DEFAULT.find(text)
+}
+
+/// `text` with each finding replaced by [`MASK`]; borrowed if there is none.
+///
+/// With the parameter names of [`Redactor::default`].
+#[must_use]
+pub fn mask(text: &[u8]) -> Cow<'_, [u8]> {
+    DEFAULT.mask(text)
+}
+
+/// One secret: where it stands and how it was recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The bytes of the secret, still encoded.
+    pub span: Range<usize>,
+    /// What gave it away.
+    pub kind: Kind,
+}
+
+impl Finding {
+    /// How sure it is that this is a secret.
+    #[must_use]
+    pub fn confidence(&self) -> Confidence {
+        match self.kind.token() {
+            Some(Token {
+                checksum: Checksum::Verified,
+                ..
+            }) => Confidence::Verified,
+            Some(_) => Confidence::Shape,
+            None => Confidence::Context,
+        }
+    }
+}
+
+/// What gave a secret away: its surroundings, or only its own shape.
+///
+/// A value whose name gave it away is looked at as well: the token says which
+/// server made it, if its shape is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `name=value` of a query, form or configuration line.
+    Parameter(Option<Token>),
+    /// `"name": "value"` of JSON, debug output or a header line.
+    Field(Option<Token>),
+    /// Credentials of an `Authorization` field, or behind a bare `Bearer`.
+    Authorization(Option<Token>),
+    /// Nothing named it; the shape is enough.
+    Token(Token),
+}
+
+impl Kind {
+    /// The token, where the secret has the shape of one.
+    #[must_use]
+    pub fn token(self) -> Option<Token> {
+        match self {
+            Self::Parameter(token) | Self::Field(token) | Self::Authorization(token) => token,
+            Self::Token(token) => Some(token),
+        }
+    }
+}
+
+/// How much a finding proves, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confidence {
+    /// It stands where a secret stands.
+    Context,
+    /// It has the shape of a token.
+    Shape,
+    /// Its checksum is right: a server minted it.
+    Verified,
+}
+
+/// The engine with its parameter names, built once at start.
+#[derive(Debug)]
+pub struct Redactor {
+    names: Names,
+    prefilter: Prefilter,
+}
+
+impl Default for Redactor {
+    fn default() -> Self {
+        Self::with_parameters::<&[u8]>(&[])
+    }
+}
+
+impl Redactor {
+    /// Knows the given parameter names beside its own.
+    ///
+    /// They are compared as a whole and in any case. A name of one or two bytes
+    /// works, and makes every text slower to search.
+    #[must_use]
+    pub fn with_parameters<N: AsRef<[u8]>>(parameters: &[N]) -> Self {
+        let names = Names::with(parameters.iter().map(AsRef::as_ref));
+        let prefilter = Prefilter::new(names.fragments());
+        Self { names, prefilter }
+    }
+
+    /// The secrets in `text`, in order, none overlapping another.
+    #[must_use]
+    pub fn find(&self, text: &[u8]) -> Vec<Finding> {
+        self.findings(text).collect()
+    }
+
+    /// The same, one at a time and without allocating.
+    #[must_use]
+    pub fn findings<'a>(&'a self, text: &'a [u8]) -> Findings<'a> {
+        Findings {
+            redactor: self,
+            text,
+            source: None,
+            at: 0,
+        }
+    }
+
+    /// `text` with each finding replaced by [`MASK`]; borrowed if there is none.
+    #[must_use]
+    pub fn mask<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        let mut findings = self.findings(text);
+        let Some(first) = findings.next() else {
+            return Cow::Borrowed(text);
+        };
+        let mut masked = Vec::with_capacity(text.len().saturating_add(MASK.len()));
+        write_masked(text, std::iter::once(first).chain(findings), &mut masked);
+        Cow::Owned(masked)
+    }
+
+    /// Appends what [`mask`](Self::mask) would return.
+    pub fn mask_into(&self, text: &[u8], out: &mut Vec<u8>) {
+        write_masked(text, self.findings(text), out);
+    }
+}
+
+fn write_masked(text: &[u8], findings: impl Iterator<Item = Finding>, out: &mut Vec<u8>) {
+    let mut done = 0;
+    for Finding { span, .. } in findings {
+        out.extend_from_slice(text.get(done..span.start).unwrap_or_default());
+        out.extend_from_slice(MASK);
+        done = span.end;
+    }
+    out.extend_from_slice(text.get(done..).unwrap_or_default());
+}
+
+/// Iterator of [`Redactor::findings`].
+#[derive(Debug)]
+pub struct Findings<'a> {
+    redactor: &'a Redactor,
+    text: &'a [u8],
+    /// Made for the first candidate: most texts have none.
+    source: Option<Source<'a>>,
+    /// Everything before is done with.
+    at: usize,
+}
+
+impl Iterator for Findings<'_> {
+    type Item = Finding;
+
+    fn next(&mut self) -> Option<Finding> {
+        loop {
+            let hit = self.redactor.prefilter.find(self.text, self.at)?;
+            let source = *self.source.get_or_insert_with(|| Source::new(self.text));
+            let start = self.word_start(hit);
+            match self.redactor.read_word(source, start) {
+                Read::Found(finding) => {
+                    self.at = finding.span.end;
+                    return Some(finding);
+                }
+                // Always past the candidate, so that no byte is read a third time.
+                Read::Nothing { end } => self.at = end.max(hit.saturating_add(1)),
+            }
+        }
+    }
+}
+
+impl Findings<'_> {
+    /// Where the word around a candidate begins: a raw byte that is in no word
+    /// is in no escape either, so decoding may start behind it.
+    fn word_start(&self, hit: usize) -> usize {
+        let before = self.text.get(self.at..hit).unwrap_or_default();
+        let length = before
+            .iter()
+            .rev()
+            .take_while(|byte| self.redactor.names.joins(**byte));
+        hit.saturating_sub(length.count())
+    }
+}
+
+enum Read {
+    Found(Finding),
+    Nothing { end: usize },
+}
+
+impl Redactor {
+    /// Reads one word, decoding as it goes, up to a secret or the word's end.
+    fn read_word(&self, source: Source<'_>, start: usize) -> Read {
+        let text = source.text;
+        let mut tail = Tail::behind(text, start);
+        let mut at = start;
+        while let Some(unit) = unit::read(text, at) {
+            if names::is_word(unit.byte) {
+                if let Some(finding) = token::starting(source, at, unit.byte, &tail) {
+                    return Read::Found(finding);
+                }
+            } else {
+                let name = self.names.at_end_of(&tail);
+                if let Some(finding) = name.and_then(|rule| assignment::read(source, at, rule)) {
+                    return Read::Found(finding);
+                }
+                if unit.is_raw() && !self.names.joins(unit.byte) {
+                    break;
+                }
+            }
+            tail.push(unit.byte);
+            at = at.saturating_add(unit.width);
+        }
+        Read::Nothing { end: at }
+    }
+}

@@ -1,0 +1,145 @@
+//! What stands between a name and its value: `=`, `%3D`, `": "`, `: Some("`.
+
+use std::ops::Range;
+
+use super::names::Rule;
+use super::unit::{self, Unit};
+use super::value::{self, Opening, Source};
+use super::{Finding, Kind, authorization, token};
+
+/// Blanks between two parts of an assignment; more is layout, not syntax.
+const BLANKS: usize = 16;
+
+/// `Some(Secret(["` is three deep.
+const WRAPPERS: usize = 4;
+
+/// Written where there is no secret.
+const NOTHING: [&[u8]; 8] = [
+    b"none",
+    b"null",
+    b"nil",
+    b"true",
+    b"false",
+    b"undefined",
+    b"sensitive",
+    b"unset",
+];
+
+/// The secret that a name is given; `at` is the place behind the name.
+pub(super) fn read(source: Source<'_>, at: usize, rule: Rule) -> Option<Finding> {
+    let unit = unit::read(source.text, at)?;
+    match rule {
+        Rule::Bearer => authorization::bearer(source, at),
+        Rule::Authorization => {
+            let field = Field::read(source.text, at)?;
+            authorization::credentials(source, field.from, field.sign)
+        }
+        _ if unit.byte == b'=' => {
+            let span = value::of_parameter(source, at.saturating_add(unit.width), unit)?;
+            Some(finding(source, span, Kind::Parameter))
+        }
+        Rule::Query => None,
+        Rule::Credential | Rule::Field => field(source, at, rule),
+    }
+}
+
+fn field(source: Source<'_>, at: usize, rule: Rule) -> Option<Finding> {
+    let field = Field::read(source.text, at)?;
+    let from = unwrapped(source.text, field.from);
+    let span = match Opening::read(source.text, from) {
+        Some(opening) => value::quoted(source, opening)?,
+        None if field.is_quoted || rule == Rule::Credential => {
+            let span = value::of_record(source, from, field.sign)?;
+            let bytes = source.text.get(span.clone()).unwrap_or_default();
+            if bytes.starts_with(b"{")
+                || NOTHING.iter().any(|word| bytes.eq_ignore_ascii_case(word))
+            {
+                return None;
+            }
+            span
+        }
+        None => return None,
+    };
+    Some(finding(source, span, Kind::Field))
+}
+
+/// A finding that says what token the value is, if it has the shape of one.
+pub(super) fn finding(
+    source: Source<'_>,
+    span: Range<usize>,
+    kind: fn(Option<token::Token>) -> Kind,
+) -> Finding {
+    let value = source.text.get(span.clone()).unwrap_or_default();
+    Finding {
+        kind: kind(token::whole(value)),
+        span,
+    }
+}
+
+/// `": `, ` = `, `"=>` and the like, behind a name.
+struct Field {
+    /// Whether the name stands in quotes.
+    is_quoted: bool,
+    sign: Unit,
+    /// Where the value begins, with whatever opens it.
+    from: usize,
+}
+
+impl Field {
+    fn read(text: &[u8], at: usize) -> Option<Self> {
+        let closing = Opening::read(text, at);
+        let behind = closing.map_or(at, |quote| quote.from);
+        let before = blanks(text, behind);
+        let sign = unit::read(text, before).filter(|unit| matches!(unit.byte, b':' | b'='))?;
+        let mut from = before.saturating_add(sign.width);
+        if let Some(arrow) =
+            unit::read(text, from).filter(|unit| sign.byte == b'=' && unit.byte == b'>')
+        {
+            from = from.saturating_add(arrow.width);
+        }
+        // Nothing may be given behind a bare `name=`, and what follows is another word.
+        let spaced = sign.byte == b':' || before > at;
+        let from = if spaced { blanks(text, from) } else { from };
+        Some(Self {
+            is_quoted: closing.is_some(),
+            sign,
+            from,
+        })
+    }
+}
+
+/// The place behind the blanks at `at`.
+pub(super) fn blanks(text: &[u8], mut at: usize) -> usize {
+    for _ in 0..BLANKS {
+        let Some(blank) = unit::read(text, at).filter(|unit| unit.is_blank()) else {
+            break;
+        };
+        at = at.saturating_add(blank.width);
+    }
+    at
+}
+
+/// The place behind `Some(`, `[`, and the `b` of `b"`.
+fn unwrapped(text: &[u8], mut at: usize) -> usize {
+    for _ in 0..WRAPPERS {
+        let rest = text.get(at..).unwrap_or_default();
+        let word = rest
+            .iter()
+            .take(16)
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count();
+        let opens = match rest.get(word) {
+            Some(b'(') => word > 0,
+            Some(b'[') => word == 0,
+            _ => false,
+        };
+        if !opens {
+            break;
+        }
+        at = at.saturating_add(word).saturating_add(1);
+    }
+    match text.get(at..).unwrap_or_default() {
+        [b'b' | b'r' | b'u', b'"' | b'\'', ..] => at.saturating_add(1),
+        _ => at,
+    }
+}

@@ -1,0 +1,247 @@
+//! The names that give a secret away, and how each of them must stand.
+//!
+//! What is on the list, and why:
+//! - the token parameters of Matrix and OAuth, and passwords, wherever they
+//!   stand, and with anything in front (`x-access-token`, `new_password`);
+//! - `as_token`, `hs_token`, `id_token` and `token` (registration, e-mail and
+//!   `OpenID` tokens) as whole names: `has_token`, `next_token` are something else;
+//! - `code`, `ticket` and `session` only as parameters of a query or form: each
+//!   can be exchanged for a login, but in prose and fields they are common words.
+//!
+//! Not on it: `state` and `sid`. A login's `state` is worth nothing without the
+//! browser's cookie, a `sid` nothing without its `client_secret`; both are
+//! ordinary filters in other tools.
+//!
+//! Case does not matter, nor the difference between `-` and `_`.
+
+/// Decoded bytes kept of what was read; the oldest half goes when it is full.
+const TAIL: usize = 128;
+
+/// The longest name compared; of a longer one its last bytes are.
+const LONGEST: usize = 60;
+
+/// What may follow a name for its value to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// `=`, or `:` with or without quotes.
+    Credential,
+    /// `=`, or `:` and a quoted value: a word of prose without the quotes.
+    Field,
+    /// Only `=`, and the name directly behind `?`, `&`, `;` or `#`.
+    Query,
+    /// A header field: the value begins with a scheme.
+    Authorization,
+    /// A scheme: a blank, then something that looks like a token.
+    Bearer,
+}
+
+/// What may stand before a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    Anything,
+    /// No letter, digit, `_`, `-` or `.`.
+    Boundary,
+}
+
+#[derive(Debug)]
+struct Name {
+    text: Box<[u8]>,
+    start: Start,
+    rule: Rule,
+}
+
+/// Name, what may stand before it, what must follow, and three letters of it
+/// that are rare in other words.
+const KNOWN: &[(&str, Start, Rule, &str)] = &[
+    ("access_token", Start::Anything, Rule::Credential, "ken"),
+    ("accesstoken", Start::Anything, Rule::Credential, "ken"),
+    ("refresh_token", Start::Anything, Rule::Credential, "ken"),
+    ("refreshtoken", Start::Anything, Rule::Credential, "ken"),
+    ("login_token", Start::Anything, Rule::Credential, "ken"),
+    ("logintoken", Start::Anything, Rule::Credential, "ken"),
+    ("as_token", Start::Boundary, Rule::Credential, "ken"),
+    ("hs_token", Start::Boundary, Rule::Credential, "ken"),
+    ("id_token", Start::Boundary, Rule::Credential, "ken"),
+    ("token", Start::Boundary, Rule::Field, "ken"),
+    ("client_secret", Start::Anything, Rule::Credential, "ecr"),
+    ("clientsecret", Start::Anything, Rule::Credential, "ecr"),
+    ("password", Start::Anything, Rule::Field, "ssw"),
+    ("code", Start::Boundary, Rule::Query, "cod"),
+    ("ticket", Start::Boundary, Rule::Query, "cke"),
+    ("session", Start::Boundary, Rule::Query, "ssi"),
+    ("authorization", Start::Anything, Rule::Authorization, "zat"),
+    ("bearer", Start::Boundary, Rule::Bearer, "bea"),
+];
+
+/// A letter, digit or mark that names are made of.
+pub(super) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+/// All names of one engine.
+#[derive(Debug)]
+pub(super) struct Names {
+    known: Vec<Name>,
+    fragments: Vec<Vec<u8>>,
+    /// Which bytes some name ends with: the cheap first question.
+    last: Box<[bool; 256]>,
+    /// Which raw bytes continue a word: names and what they are encoded with.
+    joins: Box<[bool; 256]>,
+}
+
+impl Names {
+    /// The known names and `parameters`.
+    pub(super) fn with<'p>(parameters: impl Iterator<Item = &'p [u8]>) -> Self {
+        let mut names = Self {
+            known: Vec::new(),
+            fragments: Vec::new(),
+            last: Box::new([false; 256]),
+            joins: Box::new(std::array::from_fn(|byte| {
+                u8::try_from(byte).is_ok_and(|byte| is_word(byte) || matches!(byte, b'%' | b'\\'))
+            })),
+        };
+        // First, since relocation lifts their whole value whatever they are called.
+        for parameter in parameters {
+            let text = last(parameter, LONGEST);
+            // A name cut short, or one that begins with a mark, needs no boundary.
+            let whole = text.len() == parameter.len() && text.first().copied().is_some_and(is_word);
+            let start = if whole {
+                Start::Boundary
+            } else {
+                Start::Anything
+            };
+            names.add(text, start, Rule::Credential, last(text, 3));
+        }
+        for (text, start, rule, fragment) in KNOWN {
+            names.add(text.as_bytes(), *start, *rule, fragment.as_bytes());
+        }
+        names
+    }
+
+    fn add(&mut self, text: &[u8], start: Start, rule: Rule, fragment: &[u8]) {
+        let text: Box<[u8]> = text.iter().copied().map(fold).collect();
+        let Some(end) = text.last() else {
+            return;
+        };
+        set(&mut self.last, *end);
+        for byte in &text {
+            set(&mut self.joins, *byte);
+            set(&mut self.joins, byte.to_ascii_uppercase());
+        }
+        self.known.push(Name { text, start, rule });
+        if !self.fragments.iter().any(|known| known == fragment) {
+            self.fragments.push(fragment.to_vec());
+        }
+    }
+
+    /// Of every name a part that each of its spellings shows, or shows encoded.
+    pub(super) fn fragments(&self) -> &[Vec<u8>] {
+        &self.fragments
+    }
+
+    /// Whether a raw byte continues the word it follows.
+    pub(super) fn joins(&self, byte: u8) -> bool {
+        self.joins
+            .get(usize::from(byte))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// The rule of the name that was just read, if it was one.
+    pub(super) fn at_end_of(&self, tail: &Tail) -> Option<Rule> {
+        let last = tail.last()?;
+        if !self
+            .last
+            .get(usize::from(last))
+            .copied()
+            .unwrap_or_default()
+        {
+            return None;
+        }
+        let found = self.known.iter().find(|name| name.ends(tail));
+        found.map(|name| name.rule)
+    }
+}
+
+impl Name {
+    fn ends(&self, tail: &Tail) -> bool {
+        let Some(head) = tail.bytes().strip_suffix(&*self.text) else {
+            return false;
+        };
+        let before = head.last().copied().or(tail.before);
+        match self.rule {
+            Rule::Query => before.is_none_or(|byte| matches!(byte, b'?' | b'&' | b';' | b'#')),
+            _ => self.start == Start::Anything || !before.is_some_and(is_word),
+        }
+    }
+}
+
+/// The last decoded bytes of a word, folded for comparison.
+pub(super) struct Tail {
+    buffer: [u8; TAIL],
+    length: usize,
+    /// The raw byte before the word.
+    before: Option<u8>,
+}
+
+impl Tail {
+    /// Nothing read yet of the word at `start`.
+    pub(super) fn behind(text: &[u8], start: usize) -> Self {
+        let before = start.checked_sub(1).and_then(|at| text.get(at).copied());
+        Self {
+            buffer: [0; TAIL],
+            length: 0,
+            before,
+        }
+    }
+
+    pub(super) fn push(&mut self, byte: u8) {
+        if self.length == TAIL {
+            let kept = TAIL / 2;
+            self.buffer.copy_within(kept.., 0);
+            self.length = kept;
+        }
+        if let Some(place) = self.buffer.get_mut(self.length) {
+            *place = fold(byte);
+            self.length = self.length.saturating_add(1);
+        }
+    }
+
+    /// Whether the next byte begins something: no letter or digit stands before it.
+    pub(super) fn is_open(&self) -> bool {
+        !self
+            .last()
+            .or(self.before)
+            .is_some_and(|byte| byte.is_ascii_alphanumeric())
+    }
+
+    fn last(&self) -> Option<u8> {
+        self.bytes().last().copied()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// One byte for all the ways to write it in a name.
+fn fold(byte: u8) -> u8 {
+    if byte == b'-' {
+        b'_'
+    } else {
+        byte.to_ascii_lowercase()
+    }
+}
+
+/// The last `count` bytes, or all of them.
+fn last(bytes: &[u8], count: usize) -> &[u8] {
+    bytes
+        .get(bytes.len().saturating_sub(count)..)
+        .unwrap_or(bytes)
+}
+
+fn set(table: &mut [bool; 256], byte: u8) {
+    if let Some(place) = table.get_mut(usize::from(byte)) {
+        *place = true;
+    }
+}

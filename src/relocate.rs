@@ -1,0 +1,310 @@
+//! Moves a token out of the query, or out of a form body, and into
+//! `Authorization`.
+//!
+//! Query strings end up in logs, history and `Referer`; header fields do not.
+//! Every other byte of the target leaves as it came, in the same order: we cut,
+//! and never decode and re-encode what the homeserver will read. An existing
+//! `Authorization` is never changed (RFC 9110 section 11.6.2). Only this
+//! module, and the log that masks, looks into a raw target.
+
+pub mod field;
+pub mod query;
+
+use crate::{
+    config::{self, Conflict, FormBody, OpenEndpoints, Profile, Repeated},
+    refusal::Refusal,
+    requirement::{self, Class, Endpoint},
+    secret::AccessToken,
+    target::{self, Form, Part, RawTarget},
+};
+use query::{Lookup, Names};
+
+/// What the operator decided about tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The set of endpoints that are known.
+    pub profile: Profile,
+    /// Parameter names that carry a token.
+    pub names: Names,
+    /// Different tokens in one query.
+    pub repeated: Repeated,
+    /// A token in the header and another in the query.
+    pub conflict: Conflict,
+    /// A token in a form body.
+    pub form_body: FormBody,
+    /// A token sent to an endpoint that needs none.
+    pub open: OpenEndpoints,
+}
+
+impl From<&config::Relocate> for Policy {
+    fn from(section: &config::Relocate) -> Self {
+        Self {
+            profile: section.profile,
+            names: Names::new(section.parameters.clone()),
+            repeated: section.repeated,
+            conflict: section.conflict,
+            form_body: section.form_body,
+            open: section.open,
+        }
+    }
+}
+
+/// The `Authorization` fields of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Authorization<'r> {
+    /// None.
+    #[default]
+    Absent,
+    /// One, with its value.
+    One(&'r [u8]),
+    /// More than one.
+    Several,
+}
+
+/// Where a token came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// There was none.
+    #[default]
+    None,
+    /// `Authorization`.
+    Header,
+    /// The query.
+    Query,
+    /// `Authorization` and the query or form.
+    Both,
+    /// A form body.
+    Form,
+}
+
+impl Source {
+    /// As the log has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Header => "header",
+            Self::Query => "query",
+            Self::Both => "both",
+            Self::Form => "form",
+        }
+    }
+}
+
+/// What relocation reads of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'r> {
+    /// The method.
+    pub method: &'r [u8],
+    /// The target's query.
+    pub query: Option<RawTarget<'r>>,
+    /// The body, if it is a form that we may look into.
+    pub form: Option<RawTarget<'r>>,
+    /// The `Authorization` fields.
+    pub authorization: Authorization<'r>,
+    /// The endpoint that is asked.
+    pub endpoint: Endpoint,
+}
+
+/// What becomes of a request's credential.
+#[derive(Clone, Debug)]
+pub enum Credential<'r> {
+    /// There is none.
+    Absent,
+    /// The `Authorization` field that came stays as it is.
+    Kept(Option<AccessToken<'r>>),
+    /// This token becomes the request's only `Authorization`.
+    Moved(AccessToken<'r>),
+}
+
+/// The outcome: what to cut, and what to authorize with.
+#[derive(Clone, Debug)]
+pub struct Relocated<'r> {
+    /// Where a token was found.
+    pub source: Source,
+    /// Whether the query and the form lose their token pairs.
+    pub cut: bool,
+    /// What to send upstream, or why nothing is sent.
+    pub credential: Result<Credential<'r>, Refusal>,
+}
+
+/// Decides about the token of a request.
+#[must_use]
+pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
+    let in_query = lookup(request.query, policy);
+    let in_form = lookup(request.form, policy);
+    let found = match (request.query, request.form) {
+        (_, None) => in_query,
+        (query, Some(form)) => [query, Some(form)]
+            .into_iter()
+            .flatten()
+            .fold(Lookup::default(), |found, text| {
+                found.and(reveal(text), &policy.names)
+            }),
+    };
+    let has_header = !matches!(request.authorization, Authorization::Absent);
+    let verbatim = request.endpoint.class == Class::Never;
+    let source = match (has_header, found.first) {
+        (false, None) => Source::None,
+        // There the parameter is part of the API, and no credential of the client.
+        (false, Some(_)) if verbatim => Source::None,
+        (true, None) => Source::Header,
+        (true, Some(_)) => Source::Both,
+        (false, Some(_)) if in_query.first.is_some() => Source::Query,
+        (false, Some(_)) => Source::Form,
+    };
+    let credential = if verbatim || request.method == b"OPTIONS" {
+        Ok(kept(request.authorization))
+    } else if policy.form_body == FormBody::Refuse && in_form.pairs > 0 {
+        Err(Refusal::FormToken)
+    } else {
+        choose(request, &found, policy)
+    };
+    Relocated {
+        source,
+        cut: !verbatim && found.pairs > 0,
+        credential,
+    }
+}
+
+/// Which of the credentials counts.
+fn choose<'r>(
+    request: &Request<'r>,
+    found: &Lookup<'r>,
+    policy: &Policy,
+) -> Result<Credential<'r>, Refusal> {
+    let header = match request.authorization {
+        Authorization::Several => return Err(Refusal::SeveralAuthorizations),
+        Authorization::One(value) => Some(value),
+        Authorization::Absent => None,
+    };
+    let Some(raw) = found.first else {
+        return Ok(kept(request.authorization));
+    };
+    if request.endpoint.class == Class::Open && policy.open == OpenEndpoints::Cut {
+        return Ok(kept(request.authorization));
+    }
+    if let Some(header) = header {
+        let same = !found.differs
+            && AccessToken::from_bearer(header)
+                .zip(AccessToken::from_parameter(raw).ok())
+                .is_some_and(|(header, query)| header.is_same(&query));
+        match policy.conflict {
+            _ if same => return Ok(kept(request.authorization)),
+            Conflict::Refuse => return Err(Refusal::MixedToken),
+            Conflict::Header => return Ok(kept(request.authorization)),
+            Conflict::Query => {}
+        }
+    }
+    if found.differs && policy.repeated == Repeated::Refuse {
+        return Err(Refusal::RepeatedToken);
+    }
+    // Whatever this is, no server can have issued it: the one certainty that
+    // carries an M_UNKNOWN_TOKEN.
+    AccessToken::from_parameter(raw)
+        .map(Credential::Moved)
+        .map_err(|_| Refusal::UnusableToken)
+}
+
+/// The credential as it came.
+fn kept(authorization: Authorization<'_>) -> Credential<'_> {
+    match authorization {
+        Authorization::Absent => Credential::Absent,
+        Authorization::One(value) => Credential::Kept(AccessToken::from_bearer(value)),
+        Authorization::Several => Credential::Kept(None),
+    }
+}
+
+fn lookup<'r>(text: Option<RawTarget<'r>>, policy: &Policy) -> Lookup<'r> {
+    text.map_or_else(Lookup::default, |text| {
+        Lookup::default().and(reveal(text), &policy.names)
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "relocation is what reads raw targets"
+)]
+fn reveal(text: RawTarget<'_>) -> &[u8] {
+    text.expose()
+}
+
+/// The endpoint that a target names.
+#[must_use]
+pub fn endpoint(method: &[u8], form: &Form<'_>, profile: Profile) -> Endpoint {
+    match (profile, form) {
+        (Profile::Matrix, Form::Origin { path, .. }) => requirement::of(method, reveal(*path)),
+        (Profile::Generic, _) | (_, Form::Asterisk) => Endpoint::UNLISTED,
+    }
+}
+
+/// Whether the target's path is `path` to the letter.
+#[must_use]
+pub fn is_path(form: &Form<'_>, path: &[u8]) -> bool {
+    matches!(form, Form::Origin { path: raw, .. } if reveal(*raw) == path)
+}
+
+/// Appends the target that the upstream gets: `cut` and, but for endpoints
+/// whose bytes are signed, with sloppy bytes percent-encoded.
+pub fn push_clean(
+    out: &mut Vec<u8>,
+    form: &Form<'_>,
+    cut: bool,
+    endpoint: Endpoint,
+    names: &Names,
+) {
+    let (path, query) = match form {
+        Form::Asterisk => return out.push(b'*'),
+        Form::Origin { path, query, .. } => (reveal(*path), query.map(reveal)),
+    };
+    let verbatim = endpoint.class == Class::Never;
+    if path.is_empty() {
+        out.push(b'/');
+    }
+    if verbatim {
+        out.extend_from_slice(path);
+    } else {
+        target::push_strict(out, path, Part::Path);
+    }
+    let Some(query) = query else { return };
+    out.push(b'?');
+    if verbatim {
+        out.extend_from_slice(query);
+    } else if !cut {
+        target::push_strict(out, query, Part::Query);
+    } else {
+        let start = out.len();
+        if !query::push_cut(out, query, names) {
+            out.pop();
+        } else if target::has_sloppy(out.get(start..).unwrap_or_default(), Part::Query) {
+            let left = out.split_off(start);
+            target::push_strict(out, &left, Part::Query);
+        }
+    }
+}
+
+/// A form body without its token pairs.
+#[must_use]
+pub fn cut_form(body: RawTarget<'_>, names: &Names) -> Vec<u8> {
+    let mut out = Vec::new();
+    query::push_cut(&mut out, reveal(body), names);
+    out
+}
+
+/// The client's own `timeout=` in milliseconds: how long a long poll asks to
+/// wait (client-server API, `GET /sync`).
+#[must_use]
+pub fn long_poll_ms(form: &Form<'_>) -> Option<u32> {
+    let Form::Origin {
+        query: Some(query), ..
+    } = form
+    else {
+        return None;
+    };
+    let query = reveal(*query);
+    memchr::memmem::find(query, b"timeout=")?;
+    let value = query::pairs(query)
+        .find(|pair| pair.name == b"timeout")?
+        .value?;
+    str::from_utf8(value).ok()?.parse().ok()
+}

@@ -1,0 +1,412 @@
+//! The endpoint table as a tree of path segments.
+//!
+//! A literal segment wins over a variable, a variable over a rest (`*`). A path
+//! that matches with another method only is searched further, as Synapse does
+//! with its own routes, so that `GET /registration_tokens/new` finds the token
+//! called `new` although `new` itself takes nothing but `POST`.
+
+use memchr::memchr;
+
+use super::row::{Method, Row};
+use super::{Class, Endpoint};
+use crate::percent;
+
+/// Where nearly all requests go: found at one stroke, and searched from the
+/// root only if nothing behind it fits.
+const HOT: &[u8] = b"/_matrix/client/";
+
+/// The rows of `endpoints.txt`, ready to be searched.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The first is the root. Nodes name each other by position.
+    nodes: Vec<Node>,
+    /// Lines that were not understood. A test keeps this at none.
+    skipped: usize,
+    /// The node behind [`HOT`].
+    hot: Option<usize>,
+}
+
+/// What may follow one path prefix.
+#[derive(Debug, Default)]
+struct Node {
+    /// Sorted.
+    literals: Vec<Literal>,
+    variable: Option<usize>,
+    /// For a path that ends here.
+    here: Answers,
+    /// For any path that goes on from here.
+    below: Answers,
+}
+
+/// A segment that has to be there byte for byte.
+#[derive(Debug)]
+struct Literal {
+    key: u64,
+    text: &'static [u8],
+    child: usize,
+}
+
+/// The endpoints of one path, by method.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    get: Option<Endpoint>,
+    post: Option<Endpoint>,
+    put: Option<Endpoint>,
+    delete: Option<Endpoint>,
+    /// For every method that has no answer of its own.
+    any: Option<Endpoint>,
+}
+
+impl Table {
+    pub(super) fn parse(text: &'static str) -> Self {
+        let mut table = Self {
+            nodes: vec![Node::default()],
+            skipped: 0,
+            hot: None,
+        };
+        let rows = text
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in rows {
+            if Row::parse(line).and_then(|row| table.add(&row)).is_none() {
+                table.skipped = table.skipped.saturating_add(1);
+            }
+        }
+        for node in &mut table.nodes {
+            node.here.seal();
+            node.below.seal();
+        }
+        table.hot = HOT
+            .strip_prefix(b"/")
+            .and_then(|path| path.strip_suffix(b"/"))
+            .and_then(|path| {
+                path.split(|byte| *byte == b'/')
+                    .try_fold(0, |at, segment| table.nodes.get(at)?.literal(segment))
+            });
+        table
+    }
+
+    fn add(&mut self, row: &Row) -> Option<()> {
+        let mut at = 0;
+        let mut rest = Some(row.path.strip_prefix('/')?);
+        while let Some(path) = rest {
+            let (segment, after) = match path.split_once('/') {
+                Some((segment, after)) => (segment, Some(after)),
+                None => (path, None),
+            };
+            if segment == "*" && after.is_none() {
+                return self.nodes.get_mut(at)?.below.put(row);
+            }
+            at = self.child(at, segment)?;
+            rest = after;
+        }
+        self.nodes.get_mut(at)?.here.put(row)
+    }
+
+    /// The node behind `segment`, made if it is not there yet.
+    fn child(&mut self, at: usize, segment: &'static str) -> Option<usize> {
+        let fresh = self.nodes.len();
+        let node = self.nodes.get_mut(at)?;
+        let child = if segment.starts_with('{') && segment.ends_with('}') {
+            *node.variable.get_or_insert(fresh)
+        } else if segment.contains(['{', '}', '*', '%', '?']) {
+            return None;
+        } else {
+            let text = segment.as_bytes();
+            match node.search(text) {
+                Ok(place) => node.literals.get(place)?.child,
+                Err(place) => {
+                    let literal = Literal {
+                        key: key(text),
+                        text,
+                        child: fresh,
+                    };
+                    node.literals.insert(place, literal);
+                    fresh
+                }
+            }
+        };
+        if child == fresh {
+            self.nodes.push(Node::default());
+        }
+        Some(child)
+    }
+
+    pub(super) fn find(&self, method: &[u8], path: &[u8]) -> Endpoint {
+        let method = Method::of(method);
+        let Some((b'/', rest)) = path.split_first() else {
+            return Endpoint::UNLISTED;
+        };
+        let found = self
+            .find_hot(path, method)
+            .or_else(|| self.walk(self.nodes.first()?, Some(rest), method))
+            .unwrap_or(Endpoint::UNLISTED);
+        if method == Method::Options {
+            without_requirement(found)
+        } else {
+            found
+        }
+    }
+
+    fn find_hot(&self, path: &[u8], method: Method) -> Option<Endpoint> {
+        let rest = path.strip_prefix(HOT)?;
+        self.walk(self.nodes.get(self.hot?)?, Some(rest), method)
+    }
+
+    /// Searches what follows `node`; `None` as `rest` is the end of the path.
+    /// Goes no deeper than the table does, however long the path.
+    fn walk(&self, node: &Node, rest: Option<&[u8]>, method: Method) -> Option<Endpoint> {
+        let Some(rest) = rest else {
+            return node.here.get(method);
+        };
+        let (segment, after) = split(rest);
+        if let Some(child) = node.literal(segment).and_then(|at| self.nodes.get(at))
+            && let Some(found) = self.walk(child, after, method)
+        {
+            return Some(found);
+        }
+        if let Some(child) = node.variable.and_then(|at| self.nodes.get(at))
+            && fills_variable(segment)
+            && let Some(found) = self.walk(child, after, method)
+        {
+            return Some(found);
+        }
+        node.below
+            .get(method)
+            .filter(|endpoint| fits_below(*endpoint, rest))
+    }
+}
+
+impl Node {
+    fn literal(&self, segment: &[u8]) -> Option<usize> {
+        let place = self.search(segment).ok()?;
+        self.literals.get(place).map(|literal| literal.child)
+    }
+
+    fn search(&self, segment: &[u8]) -> Result<usize, usize> {
+        let key = key(segment);
+        self.literals.binary_search_by(|literal| {
+            literal
+                .key
+                .cmp(&key)
+                .then_with(|| literal.text.cmp(segment))
+        })
+    }
+}
+
+impl Answers {
+    /// `None` if the table already has a row for this method and path.
+    fn put(&mut self, row: &Row) -> Option<()> {
+        let place = match row.method {
+            Some(Method::Get) => &mut self.get,
+            Some(Method::Post) => &mut self.post,
+            Some(Method::Put) => &mut self.put,
+            Some(Method::Delete) => &mut self.delete,
+            Some(Method::Options | Method::Other) => return None,
+            None => &mut self.any,
+        };
+        place.replace(row.endpoint).is_none().then_some(())
+    }
+
+    /// A path that is never ours with any listed method is not ours with an
+    /// unlisted one either: touching what is signed or secret needs a reason.
+    fn seal(&mut self) {
+        let mut listed = [self.get, self.post, self.put, self.delete]
+            .into_iter()
+            .flatten()
+            .peekable();
+        let first = listed.peek().copied();
+        if self.any.is_none() && listed.all(|endpoint| endpoint.class == Class::Never) {
+            self.any = first;
+        }
+    }
+
+    fn get(&self, method: Method) -> Option<Endpoint> {
+        match method {
+            Method::Get => self.get.or(self.any),
+            Method::Post => self.post.or(self.any),
+            Method::Put => self.put.or(self.any),
+            Method::Delete => self.delete.or(self.any),
+            Method::Options | Method::Other => self.any,
+        }
+    }
+}
+
+/// The first eight bytes as a number: nearly always enough to tell two
+/// literals apart, and much faster than two strings.
+fn key(segment: &[u8]) -> u64 {
+    match segment.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => segment
+            .iter()
+            .fold(0, |key, byte| key << 8 | u64::from(*byte)),
+    }
+}
+
+fn split(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let end = memchr(b'/', rest).unwrap_or(rest.len());
+    match rest.split_at_checked(end) {
+        Some((segment, [_, after @ ..])) => (segment, Some(after)),
+        _ => (rest, None),
+    }
+}
+
+fn without_requirement(endpoint: Endpoint) -> Endpoint {
+    match endpoint.class {
+        Class::Required => Endpoint {
+            class: Class::Optional,
+            ..endpoint
+        },
+        Class::Optional | Class::Open | Class::Never => endpoint,
+    }
+}
+
+/// Whether `segment` can stand for a variable. Encoded slashes may be in it,
+/// as in room ids and state keys: the path was split before any decoding.
+fn fills_variable(segment: &[u8]) -> bool {
+    !segment.is_empty() && !is_dots(segment)
+}
+
+/// Whether a row that ends in `*` may speak for `rest`. To demand a token it
+/// has to be one path in every reading, so nothing in it may be empty.
+fn fits_below(endpoint: Endpoint, rest: &[u8]) -> bool {
+    let has_empty = || rest.split(|byte| *byte == b'/').any(<[u8]>::is_empty);
+    !climbs(rest) && (endpoint.class != Class::Required || !has_empty())
+}
+
+/// Whether `segment` is `.` or `..`, each dot plain or encoded.
+fn is_dots(segment: &[u8]) -> bool {
+    let mut rest = segment;
+    for _ in 0..2 {
+        rest = match rest {
+            [b'.', rest @ ..] | [b'%', b'2', b'e' | b'E', rest @ ..] => rest,
+            _ => return false,
+        };
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether `rest` has a `.` or `..` segment, also behind an encoded slash: a
+/// server that resolves it may be led out of the prefix we know.
+fn climbs(rest: &[u8]) -> bool {
+    // How many dots the segment is made of; `None` if of anything else.
+    let mut dots = Some(0_u8);
+    for byte in percent::decode(rest).chain([b'/']) {
+        dots = match (byte, dots) {
+            (b'/', Some(1 | 2)) => return true,
+            (b'/', _) => Some(0),
+            (b'.', Some(dots)) => dots.checked_add(1),
+            _ => None,
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requirement::Api;
+
+    #[test]
+    fn understands_every_line_of_the_table() {
+        let table = Table::parse(include_str!("endpoints.txt"));
+        assert_eq!(table.skipped, 0);
+        assert!(table.nodes.len() > 500, "{}", table.nodes.len());
+    }
+
+    #[test]
+    fn skips_what_it_cannot_read() {
+        let lines = [
+            ("unknown method", "FETCH open client /a"),
+            ("unknown class", "GET closed client /a"),
+            ("unknown api", "GET open matrix /a"),
+            ("no path", "GET open client"),
+            ("relative path", "GET open client a"),
+            ("a word too many", "GET open client /a b"),
+            ("a rest that is not last", "GET open client /*/a"),
+            ("half a variable", "GET open client /{a"),
+            ("a pattern", "GET open client /a*"),
+            ("twice", "GET open client /known"),
+        ];
+        for (name, line) in lines {
+            let text = format!("GET open client /known\n\n# comment\n{line}\n");
+            let table = Table::parse(text.leak());
+            assert_eq!(table.skipped, 1, "case: {name}");
+        }
+    }
+
+    #[test]
+    fn literal_before_variable_before_rest() {
+        let table = Table::parse(
+            "POST required client /a/new\n\
+             GET open client /a/{id}\n\
+             GET required client /a/new/x\n\
+             GET open client /a/{id}/y\n\
+             ANY optional identity /a/*\n",
+        );
+        let cases = [
+            ("literal", "POST", "/a/new", Class::Required, Api::Client),
+            (
+                "literal, other method",
+                "GET",
+                "/a/new",
+                Class::Open,
+                Api::Client,
+            ),
+            ("variable", "GET", "/a/b", Class::Open, Api::Client),
+            (
+                "out of the literal",
+                "GET",
+                "/a/new/y",
+                Class::Open,
+                Api::Client,
+            ),
+            ("rest", "GET", "/a/new/z", Class::Optional, Api::Identity),
+            (
+                "rest, other method",
+                "PUT",
+                "/a/b",
+                Class::Optional,
+                Api::Identity,
+            ),
+        ];
+        for (name, method, path, class, api) in cases {
+            let found = table.find(method.as_bytes(), path.as_bytes());
+            assert_eq!(found, Endpoint { class, api }, "case: {name}");
+        }
+    }
+
+    #[test]
+    fn dots_in_every_spelling() {
+        for dots in [
+            "x/..",
+            ".",
+            "%2e",
+            "a/%2E%2e/b",
+            ".%2e/",
+            "a%2f..%2Fb",
+            "..%2f",
+        ] {
+            assert!(climbs(dots.as_bytes()), "{dots}");
+        }
+        for plain in [
+            "",
+            "...",
+            "a.b",
+            "..a",
+            "%2e%2e%2e",
+            "%252e",
+            "a//b",
+            "a%2f%2fb",
+        ] {
+            assert!(!climbs(plain.as_bytes()), "{plain}");
+            assert!(!is_dots(plain.as_bytes()), "{plain}");
+        }
+        for dots in [".", "..", "%2e", "%2E.", ".%2e", "%2e%2E"] {
+            assert!(is_dots(dots.as_bytes()), "{dots}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! What the client gets back: the upstream's head, for this client's framing.
+//!
+//! An answer to a request whose token we moved is the answer to a URL that held
+//! a secret: shared caches must not keep it (RFC 6750 section 2.3), pages must
+//! not send it on as a referrer, and a redirect must not repeat it.
+
+use std::io::Write as _;
+
+use crate::{
+    http1::{body::Outgoing, head::Version, length::Length, response::ResponseHead},
+    hygiene::push,
+    relocate::{field, query::Names},
+};
+
+/// What the request has to do with its response.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The client's version.
+    pub version: Version,
+    /// Whether the client's connection stays open if the framing allows it.
+    pub keep_alive: bool,
+    /// What to add because the request's URL or form held a token.
+    pub moved: Option<&'a Moved>,
+    /// The request's `Host`.
+    pub host: &'a [u8],
+    /// Parameter names that carry a token.
+    pub names: &'a Names,
+}
+
+/// What answers to moved requests gain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// RFC 9745.
+    pub deprecation: Option<String>,
+    /// RFC 8594.
+    pub sunset: Option<String>,
+}
+
+/// How the response goes on behind its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Continuation {
+    /// The body's framing towards the client.
+    pub outgoing: Outgoing,
+    /// Whether the client's connection stays open.
+    pub keep_alive: bool,
+}
+
+/// Appends the head for the client.
+pub fn push_head(
+    out: &mut Vec<u8>,
+    head: &ResponseHead<'_, '_>,
+    context: &Context<'_>,
+) -> Continuation {
+    let next = continuation(head, context);
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+    push_fields(out, head, context, next.outgoing);
+    match context.moved {
+        Some(moved) => push_moved(out, moved),
+        None => {}
+    }
+    if next.outgoing == Outgoing::Chunked {
+        push(out, "Transfer-Encoding", b"chunked");
+    }
+    match (next.keep_alive, context.version) {
+        (false, _) => push(out, "Connection", b"close"),
+        (true, Version::Http10) => push(out, "Connection", b"keep-alive"),
+        (true, Version::Http11) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+    next
+}
+
+/// Appends an interim or switching head (1xx) as it came, but for this hop.
+pub fn push_interim(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+    for field in head.fields {
+        let is_switch = head.status == 101 && is_any(field.name, &["connection", "upgrade"]);
+        if is_switch || !is_any(field.name, &HOP_BY_HOP) {
+            push(out, field.name, field.value);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn continuation(head: &ResponseHead<'_, '_>, context: &Context<'_>) -> Continuation {
+    let knows_chunks = context.version == Version::Http11;
+    let (outgoing, needs_close) = match head.length {
+        Length::Zero | Length::Sized(_) => (Outgoing::Raw, false),
+        Length::Chunked | Length::UntilClose if knows_chunks => (Outgoing::Chunked, false),
+        Length::Chunked | Length::UntilClose => (Outgoing::Raw, true),
+    };
+    Continuation {
+        outgoing,
+        keep_alive: context.keep_alive && !needs_close,
+    }
+}
+
+/// Fields for one hop only; `connection` itself is read by the parser.
+const HOP_BY_HOP: [&str; 7] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn push_fields(
+    out: &mut Vec<u8>,
+    head: &ResponseHead<'_, '_>,
+    context: &Context<'_>,
+    outgoing: Outgoing,
+) {
+    // Behind chunks of ours a length of theirs would be a second one; to a
+    // body that cannot be, it would be a lie (RFC 9110 section 8.6).
+    let drops_length =
+        outgoing == Outgoing::Chunked || head.length == Length::Chunked || head.status == 204;
+    for field in head.fields {
+        let name = field.name;
+        let drop = match name.len() {
+            2 | 7 | 10 | 16 | 17 | 18 => is_any(name, &HOP_BY_HOP) || is_nominated(name, head),
+            14 if name.eq_ignore_ascii_case("content-length") => drops_length,
+            _ => is_nominated(name, head),
+        };
+        if drop {
+            continue;
+        }
+        if context.moved.is_some() && push_narrowed(out, name, field.value, context) {
+            continue;
+        }
+        push(out, name, field.value);
+    }
+}
+
+/// Whether a `Connection` field of the response names this field.
+fn is_nominated(name: &str, head: &ResponseHead<'_, '_>) -> bool {
+    // Most responses have no such field: one length comparison each.
+    head.fields
+        .iter()
+        .filter(|field| field.name.len() == 10 && field.name.eq_ignore_ascii_case("connection"))
+        .any(|field| {
+            field
+                .value
+                .split(|&byte| byte == b',')
+                .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+        })
+}
+
+fn is_any(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Appends a field that must not let the URL's secret out; `false` if `name` is
+/// none of those.
+fn push_narrowed(out: &mut Vec<u8>, name: &str, value: &[u8], context: &Context<'_>) -> bool {
+    if name.eq_ignore_ascii_case("cache-control") {
+        push(out, name, &without_shared_caching(value));
+        return true;
+    }
+    if name.eq_ignore_ascii_case("location")
+        && let Some(clean) = field::clean_location(value, context.host, context.names)
+    {
+        push(out, name, &clean);
+        return true;
+    }
+    // Replaced by ours, or a weaker one could win.
+    name.eq_ignore_ascii_case("referrer-policy")
+}
+
+/// `Cache-Control` for this client alone, where it let shared caches store.
+fn without_shared_caching(value: &[u8]) -> Vec<u8> {
+    let name = |directive: &[u8]| {
+        let end = memchr::memchr(b'=', directive).unwrap_or(directive.len());
+        directive
+            .get(..end)
+            .unwrap_or_default()
+            .trim_ascii()
+            .to_ascii_lowercase()
+    };
+    let directives = || {
+        value
+            .split(|&byte| byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .filter(|text| !text.is_empty())
+    };
+    let is_shared = |directive: &[u8]| {
+        matches!(
+            &*name(directive),
+            b"public" | b"s-maxage" | b"proxy-revalidate"
+        )
+    };
+    if !directives().any(is_shared) {
+        return value.to_vec();
+    }
+    let mut out = b"private".to_vec();
+    for directive in
+        directives().filter(|directive| !is_shared(directive) && name(directive) != b"private")
+    {
+        out.extend_from_slice(b", ");
+        out.extend_from_slice(directive);
+    }
+    out
+}
+
+fn push_moved(out: &mut Vec<u8>, moved: &Moved) {
+    push(out, "Referrer-Policy", b"no-referrer");
+    if let Some(deprecation) = &moved.deprecation {
+        push(out, "Deprecation", deprecation.as_bytes());
+    }
+    if let Some(sunset) = &moved.sunset {
+        push(out, "Sunset", sunset.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::response;
+
+    fn answered(head: &str, version: Version, moved: bool) -> (String, Continuation) {
+        let mut fields = [httparse::EMPTY_HEADER; response::MOST_FIELDS];
+        let head = response::parse(head.as_bytes(), false, &mut fields).unwrap();
+        let gains = Moved {
+            deprecation: Some("@1".into()),
+            sunset: None,
+        };
+        let context = Context {
+            version,
+            keep_alive: true,
+            moved: moved.then_some(&gains),
+            host: b"h",
+            names: &Names::default(),
+        };
+        let mut out = Vec::new();
+        let next = push_head(&mut out, &head, &context);
+        (String::from_utf8(out).unwrap(), next)
+    }
+
+    #[test]
+    fn frames_for_the_client() {
+        let raw = Outgoing::Raw;
+        let chunked = Outgoing::Chunked;
+        let cases = [
+            (
+                "sized",
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-a: 1\r\n\r\n",
+                Version::Http11,
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-a: 1\r\n\r\n",
+                raw,
+                true,
+            ),
+            (
+                "chunked",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close, x-b\r\nX-B: 1\r\n\r\n",
+                Version::Http11,
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                chunked,
+                true,
+            ),
+            (
+                "chunked to 1.0",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Version::Http10,
+                "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+                raw,
+                false,
+            ),
+            (
+                "until close",
+                "HTTP/1.1 200 OK\r\n\r\n",
+                Version::Http11,
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                chunked,
+                true,
+            ),
+            (
+                "sized to 1.0",
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+                Version::Http10,
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n",
+                raw,
+                true,
+            ),
+            (
+                "304 keeps its length",
+                "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+                Version::Http11,
+                "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+                raw,
+                true,
+            ),
+            (
+                "204 has none",
+                "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n",
+                Version::Http11,
+                "HTTP/1.1 204 No Content\r\n\r\n",
+                raw,
+                true,
+            ),
+        ];
+        for (name, head, version, expected, outgoing, keep_alive) in cases {
+            assert_eq!(
+                answered(head, version, false),
+                (
+                    expected.into(),
+                    Continuation {
+                        outgoing,
+                        keep_alive
+                    }
+                ),
+                "case: {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn keeps_the_secret_of_a_moved_request() {
+        let (head, _) = answered(
+            "HTTP/1.1 302 Found\r\nCache-Control: public,max-age=86400,s-maxage=0\r\nLocation: /x?access_token=SECRET&a\r\n\
+             Referrer-Policy: unsafe-url\r\nContent-Length: 0\r\n\r\n",
+            Version::Http11,
+            true,
+        );
+        assert_eq!(
+            head,
+            "HTTP/1.1 302 Found\r\nCache-Control: private, max-age=86400\r\nLocation: /x?a\r\nContent-Length: 0\r\n\
+             Referrer-Policy: no-referrer\r\nDeprecation: @1\r\n\r\n"
+        );
+        assert_eq!(without_shared_caching(b"no-store"), b"no-store");
+    }
+}

@@ -1,0 +1,170 @@
+//! Secrets as types that cannot print.
+
+use std::{borrow::Cow, fmt};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::percent;
+
+/// A Matrix access token, borrowed from the request that carried it where its
+/// spelling allows.
+///
+/// There is no `Display`, `Serialize`, `Deref` or `PartialEq`, so each use of
+/// the secret is a visible [`expose`](Self::expose).
+#[derive(Clone)]
+pub struct AccessToken<'r>(Cow<'r, str>);
+
+/// The text cannot be a token: it cannot be carried in a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("access token has bytes that no header can carry")]
+pub struct BadToken;
+
+impl<'r> AccessToken<'r> {
+    /// Reads the value of a query or form parameter: decodes once, keeps `+`.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`] if an escape is wrong or a byte is not visible ASCII.
+    pub fn from_parameter(raw: &'r [u8]) -> Result<Self, BadToken> {
+        let decoded = if memchr::memchr(b'%', raw).is_none() {
+            Cow::Borrowed(str::from_utf8(raw).map_err(|_| BadToken)?)
+        } else if percent::is_well_formed(raw) {
+            Cow::Owned(String::from_utf8(percent::decode(raw).collect()).map_err(|_| BadToken)?)
+        } else {
+            return Err(BadToken);
+        };
+        if decoded.is_empty() || !decoded.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(BadToken);
+        }
+        Ok(Self(decoded))
+    }
+
+    /// Reads the credentials of an `Authorization: Bearer` field; the scheme in
+    /// any case (RFC 9110 section 11.1), any number of spaces.
+    #[must_use]
+    pub fn from_bearer(field: &'r [u8]) -> Option<Self> {
+        let text = str::from_utf8(field).ok()?;
+        let (scheme, token) = text.split_once(' ')?;
+        let token = token.trim_matches(' ');
+        let visible = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        (scheme.eq_ignore_ascii_case("bearer") && visible).then_some(Self(Cow::Borrowed(token)))
+    }
+
+    /// Reveals the secret. Reviewers grep for this name.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether both are the same token.
+    #[must_use]
+    pub fn is_same(&self, other: &AccessToken<'_>) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl fmt::Debug for AccessToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(<redacted>)")
+    }
+}
+
+/// The key under which tokens are shown in logs.
+#[derive(Clone)]
+pub struct FingerprintKey(Hmac<Sha256>);
+
+/// The key is too short to keep fingerprints from being guessed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a fingerprint key has at least {} bytes", FingerprintKey::LEAST)]
+pub struct ShortKey;
+
+impl FingerprintKey {
+    /// The fewest bytes a key may have.
+    pub const LEAST: usize = 16;
+
+    /// Takes the key as it stands in its file.
+    ///
+    /// # Errors
+    ///
+    /// [`ShortKey`] below [`LEAST`](Self::LEAST) bytes.
+    pub fn new(key: &[u8]) -> Result<Self, ShortKey> {
+        if key.len() < Self::LEAST {
+            return Err(ShortKey);
+        }
+        Hmac::new_from_slice(key).map(Self).map_err(|_| ShortKey)
+    }
+
+    /// The fingerprint of a token: the first four bytes of HMAC-SHA-256, so
+    /// that `openssl dgst -sha256 -hmac` gives an admin the same.
+    #[must_use]
+    pub fn fingerprint(&self, token: &AccessToken<'_>) -> Fingerprint {
+        let mut mac = self.0.clone();
+        mac.update(token.expose().as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let mut first = [0; 4];
+        for (to, from) in first.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Fingerprint(u32::from_be_bytes(first))
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(<redacted>)")
+    }
+}
+
+/// What a log shows of a token: `h:9f31c2ab`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(u32);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "h:{:08x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_parameters() {
+        let cases: [(&str, &[u8], Option<&str>); 9] = [
+            ("plain", b"SECRET", Some("SECRET")),
+            ("escaped", b"SECRET%2BRET%2F05%3D", Some("SECRET+RET/05=")),
+            ("plus stays plus", b"SECRET+RET", Some("SECRET+RET")),
+            ("wrong escape", b"SECRET%zz", None),
+            ("line break", b"SECRET%0d%0aX:%20y", None),
+            ("NUL", b"SECRET%00", None),
+            ("space", b"SECRET%20", None),
+            ("not ASCII", b"SECRET%C3%A9", None),
+            ("raw Latin-1", b"SECRET\xe9", None),
+        ];
+        for (name, raw, expected) in cases {
+            let token = AccessToken::from_parameter(raw);
+            assert_eq!(
+                token.as_ref().ok().map(AccessToken::expose),
+                expected,
+                "case: {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_prints() {
+        let token = AccessToken::from_parameter(b"SECRET").unwrap();
+        let key = FingerprintKey::new(b"SECRET-SECRET-SECRET").unwrap();
+        assert!(!format!("{token:?} {key:?} {}", key.fingerprint(&token)).contains("SECRET"));
+    }
+
+    #[test]
+    fn openssl_gives_the_same_fingerprint() {
+        // printf FAKE | openssl dgst -sha256 -hmac 0123456789abcdef
+        let key = FingerprintKey::new(b"0123456789abcdef").unwrap();
+        let token = AccessToken::from_parameter(b"FAKE").unwrap();
+        assert_eq!(key.fingerprint(&token).to_string(), "h:406daced");
+    }
+}

@@ -1,0 +1,191 @@
+//! Starting, running and stopping: one story.
+//!
+//! Sockets are bound before any thread starts, so a wrong address is an error at
+//! once. SIGTERM and SIGINT drain: no new connections, idle ones closed, requests
+//! finished, and whoever still waits after `drain_timeout` is told to come again.
+//! A second signal does not wait. SIGUSR1 and SIGHUP open the log file anew.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    task::JoinSet,
+    time,
+};
+
+use crate::{
+    access_log::sink::{Destination, Sink, Writer},
+    config::{Config, LogFile},
+    diagnostics,
+    exit::Failure,
+    listen::{self, Listener},
+    requirement,
+    settings::Settings,
+    worker::{self, Handle, Message},
+};
+
+/// How long the logs may take to be written at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Serves until a signal ends it; `ready` learns the bound addresses.
+///
+/// # Errors
+///
+/// Whatever keeps it from starting.
+pub fn run(config: &Config, ready: impl FnOnce(&[String])) -> Result<(), Failure> {
+    let settings = Arc::new(Settings::new(config).map_err(Failure::config)?);
+    let (diagnostic, diagnostic_writer) =
+        Sink::open(Destination::Stderr).map_err(Failure::other)?;
+    diagnostics::start(&config.log, Arc::clone(&settings.redactor), diagnostic)
+        .map_err(Failure::other)?;
+    let (lines, lines_writer) = Sink::open(match &config.access_log.file {
+        LogFile::Stdout => Destination::Stdout,
+        LogFile::Path(path) => Destination::File(path.clone()),
+    })
+    .map_err(Failure::other)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::other)?;
+    let server = runtime.block_on(Server::start(config, &settings, &lines))?;
+    let addresses: Vec<String> = server.listeners.iter().map(Listener::address).collect();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = ?addresses, upstream = %config.upstream, workers = server.workers.len(), "serving");
+    ready(&addresses);
+    let ended = runtime.block_on(server.run(config, lines));
+    finish(&lines_writer, &diagnostic_writer);
+    ended
+}
+
+fn finish(lines: &Writer, diagnostic: &Writer) {
+    lines.finish(LAST_LINES);
+    // The subscriber lives as long as the process and keeps its sink: give the
+    // writer a moment for what is queued.
+    diagnostic.finish(Duration::from_millis(50));
+}
+
+struct Server {
+    listeners: Vec<Listener>,
+    workers: Arc<[Handle]>,
+    ended: mpsc::UnboundedReceiver<()>,
+    signals: Signals,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    user_1: Signal,
+}
+
+/// What a signal asks for.
+enum Request {
+    Stop,
+    ReopenLogs,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            user_1: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn next(&mut self) -> Request {
+        tokio::select! {
+            _ = self.terminate.recv() => Request::Stop,
+            _ = self.interrupt.recv() => Request::Stop,
+            _ = self.hang_up.recv() => Request::ReopenLogs,
+            _ = self.user_1.recv() => Request::ReopenLogs,
+        }
+    }
+
+    /// Waits for the signal to stop and serves the others.
+    async fn stop(&mut self, lines: &Sink) {
+        while let Request::ReopenLogs = self.next().await {
+            lines.reopen();
+        }
+    }
+}
+
+impl Server {
+    async fn start(
+        config: &Config,
+        settings: &Arc<Settings>,
+        lines: &Sink,
+    ) -> Result<Self, Failure> {
+        // Before anything can be asked of us, so that no early signal kills.
+        let signals = Signals::new().map_err(Failure::other)?;
+        let listeners = config
+            .listen
+            .iter()
+            .map(Listener::bind)
+            .collect::<Result<_, _>>()
+            .map_err(Failure::other)?;
+        // The table is made at its first use; no request should pay for that.
+        let _ = requirement::of(b"GET", b"/");
+        let (end, ended) = mpsc::unbounded_channel();
+        let workers = (0..config.workers.get())
+            .map(|number| {
+                let log = (config.access_log.format, lines.clone());
+                worker::start(number, Arc::clone(settings), log, end.clone())
+            })
+            .collect::<io::Result<_>>()
+            .map_err(Failure::other)?;
+        Ok(Self {
+            listeners,
+            workers,
+            ended,
+            signals,
+        })
+    }
+
+    async fn run(mut self, config: &Config, lines: Sink) -> Result<(), Failure> {
+        let trusted = Arc::new(config.trusted_proxies.clone());
+        let mut acceptors = JoinSet::new();
+        for listener in self.listeners {
+            acceptors.spawn(listen::accept(
+                listener,
+                Arc::clone(&trusted),
+                Arc::clone(&self.workers),
+            ));
+        }
+        tokio::select! {
+            () = self.signals.stop(&lines) => {}
+            _ = self.ended.recv() => return Err(Failure::other("a worker thread ended")),
+        }
+        tracing::info!("stopping: no new connections, open requests are finished");
+        // Closed at once, so that the kernel refuses and a new process can bind.
+        acceptors.shutdown().await;
+        tell(&self.workers, || Message::Drain);
+        let mut left = self.workers.len();
+        let mut drain = async |signals: &mut Signals, most: Duration| {
+            tokio::select! {
+                () = count_down(&mut self.ended, &mut left) => true,
+                () = signals.stop(&lines) => false,
+                () = time::sleep(most) => false,
+            }
+        };
+        if !drain(&mut self.signals, config.drain_timeout).await {
+            tell(&self.workers, || Message::Cut);
+            drain(&mut self.signals, LAST_LINES).await;
+        }
+        Ok(())
+    }
+}
+
+fn tell(workers: &[Handle], message: impl Fn() -> Message) {
+    for worker in workers {
+        worker.tell(message());
+    }
+}
+
+/// Waits until no worker is `left`.
+async fn count_down(ended: &mut mpsc::UnboundedReceiver<()>, left: &mut usize) {
+    while *left > 0 && ended.recv().await.is_some() {
+        *left = left.saturating_sub(1);
+    }
+}
