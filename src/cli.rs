@@ -50,10 +50,10 @@ struct Source {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address to listen on: IP:PORT or unix:/PATH. May be given several times.
+    /// Address to listen on: `IP:PORT` or `unix:/PATH`. May be given several times.
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
-    /// Where requests go: <http://HOST:PORT> or unix:/PATH.
+    /// Where requests go: `http://HOST:PORT` or `unix:/PATH`.
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
 }

@@ -288,30 +288,30 @@ impl Request<'_> {
             Body::Form => self.plan.form.as_deref(),
             Body::Coming => None,
         };
-        match body {
-            Some(body) => time::timeout(
+        if let Some(body) = body {
+            time::timeout(
                 timeouts.send,
                 stream::write_all(self.upstream, [head, body, b""]),
             )
             .await
             .map_err(|_| BodyError::SinkTimeout)?
-            .map_err(BodyError::SinkFailed)?,
-            None => {
-                let relay = Relay {
-                    source: self.client,
-                    input,
-                    incoming: Incoming::new(self.plan.length),
-                    sink: self.upstream,
-                    outgoing: if self.plan.length == Length::Chunked {
-                        Outgoing::Chunked
-                    } else {
-                        Outgoing::Raw
-                    },
-                    source_timeout: timeouts.body,
-                    sink_timeout: timeouts.send,
-                };
-                relay.run(head, &mut 0).await?;
-            }
+            .map_err(BodyError::SinkFailed)?;
+        } else {
+            let is_chunked = self.plan.length == Length::Chunked;
+            let relay = Relay {
+                source: self.client,
+                input,
+                incoming: Incoming::new(self.plan.length),
+                sink: self.upstream,
+                outgoing: if is_chunked {
+                    Outgoing::Chunked
+                } else {
+                    Outgoing::Raw
+                },
+                source_timeout: timeouts.body,
+                sink_timeout: timeouts.send,
+            };
+            relay.run(head, &mut 0).await?;
         }
         self.is_sent.set(true);
         Err(watch(self.client, input).await)
@@ -326,7 +326,7 @@ async fn watch(client: &Shared, input: &mut Buffer) -> BodyError {
             Ok(0) => return BodyError::SourceClosed,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Err(error) => return BodyError::SourceFailed(error),
         }

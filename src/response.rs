@@ -55,9 +55,8 @@ pub fn push_head(
     // Writing to a Vec cannot fail.
     let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
     push_fields(out, head, context, next.outgoing);
-    match context.moved {
-        Some(moved) => push_moved(out, moved),
-        None => {}
+    if let Some(moved) = context.moved {
+        push_moved(out, moved);
     }
     if next.outgoing == Outgoing::Chunked {
         push(out, "Transfer-Encoding", b"chunked");

@@ -48,7 +48,10 @@ pub fn run(config: &Config, ready: impl FnOnce(&[String])) -> Result<(), Failure
         .enable_all()
         .build()
         .map_err(Failure::other)?;
-    let server = runtime.block_on(Server::start(config, &settings, &lines))?;
+    let server = {
+        let _within = runtime.enter();
+        Server::start(config, &settings, &lines)?
+    };
     let addresses: Vec<String> = server.listeners.iter().map(Listener::address).collect();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = ?addresses, upstream = %config.upstream, workers = server.workers.len(), "serving");
     ready(&addresses);
@@ -112,11 +115,8 @@ impl Signals {
 }
 
 impl Server {
-    async fn start(
-        config: &Config,
-        settings: &Arc<Settings>,
-        lines: &Sink,
-    ) -> Result<Self, Failure> {
+    /// Binds and starts everything; needs a runtime around it.
+    fn start(config: &Config, settings: &Arc<Settings>, lines: &Sink) -> Result<Self, Failure> {
         // Before anything can be asked of us, so that no early signal kills.
         let signals = Signals::new().map_err(Failure::other)?;
         let listeners = config

@@ -112,7 +112,7 @@ impl Pool {
             while self.idle.borrow().is_empty() {
                 self.filled.notified().await;
             }
-            time::sleep(self.idle_timeout / 2).await;
+            time::sleep(self.idle_timeout.div_f32(2.0)).await;
             let now = Instant::now();
             self.idle
                 .borrow_mut()

@@ -69,10 +69,10 @@ pub fn parse<'b, 'f>(
                 }
             }
             14 if field.name.eq_ignore_ascii_case("content-length") => {
-                framing.content_length(field.value)
+                framing.content_length(field.value);
             }
             17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
-                framing.transfer_encoding(field.value)
+                framing.transfer_encoding(field.value);
             }
             _ => {}
         }

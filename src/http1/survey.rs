@@ -183,7 +183,7 @@ fn note<'r>(known: Known, field: &Field<'r>, survey: &mut Survey<'r>, draft: &mu
         Known::Referer => survey.referer = Some(value),
         Known::Te => {
             survey.takes_trailers |=
-                list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+                list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
         }
         Known::TransferEncoding => draft.framing.transfer_encoding(value),
         Known::Upgrade => draft.upgrade = Some(value),
