@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import wire
 from processes import BINARY, Child, SetupFailed, free_port, wait_until
 
 CONFIGURATION = """\
 upstream = "http://127.0.0.1:{upstream}"
-workers = 2
+workers = 1
 drain_timeout = "{drain}"
 
 [[listen]]
@@ -35,6 +36,7 @@ class Shim:
             raise SetupFailed(f"{BINARY} is missing: cargo build --release, or name another in TOKENSHIM_BIN")
         self.port = port
         self.access_log = access_log
+        self.probes = 0
         self.child = Child(f"tokenshim-{port}", [BINARY, "serve", *arguments], folder)
         self.child.wait_for_port(port, 10)
 
@@ -69,6 +71,22 @@ class Shim:
         text = self.access_log.read_text("utf-8")
         # A line being written has no end yet.
         return [json.loads(line) for line in text.split("\n")[:-1]]
+
+    def mark(self) -> int:
+        """How many lines there are once every earlier request has its own.
+
+        Lines leave in blocks. The one worker writes them in order, so when the line of
+        a probe is there, all before it are.
+        """
+        self.probes += 1
+        target = f"/_tokenshim/health?probe={self.probes}"
+        assert wire.request(self.port, "GET", target).status == 200
+
+        def seen() -> bool:
+            return any(line["target"] == target for line in self.lines())
+
+        wait_until("the probe's access log line", seen)
+        return len(self.lines())
 
     def lines_after(self, mark: int, count: int) -> list[dict[str, Any]]:
         """At least `count` lines behind line `mark`; a line comes after its response has gone."""
