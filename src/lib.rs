@@ -1,4 +1,44 @@
-//! tokenshim
+//! A reverse proxy that moves Matrix access tokens out of URLs and keeps them
+//! out of logs.
+//!
+//! # Life of a request
+//!
+//! Be a request. You come from an old client, and your first line is
+//! `GET /_matrix/client/r0/sync?since=s1&access_token=…`.
+//!
+//! 1. **Start.** Long before you came, [`serve`] read the [`config`], bound its sockets
+//!    ([`listen`]) and started one [`worker`] thread for each core. What a worker has to
+//!    know is in [`settings`].
+//! 2. **The door.** The acceptor gives your connection to the worker with the fewest; from
+//!    here on one thread has all that you need. [`connection`] waits for your first byte
+//!    without holding a buffer, and reads your head ([`http1::head`]). If you break HTTP's
+//!    grammar you are answered here, and logged like everybody.
+//! 3. **The plan.** [`plan`] is the pure half: bytes in, a decision out, no clock and no
+//!    socket. It takes one look over your fields ([`http1::survey`]) and splits your
+//!    [`target`], which nobody else may read while it is raw.
+//! 4. **Relocation.** [`relocate`] finds your token, in the query or in a form, and decides
+//!    whether it is one, and which. [`requirement`] knows whether your endpoint needs
+//!    one. If the answer must be ours, [`refusal`] makes it, exact to the byte.
+//! 5. **Hygiene.** [`hygiene`] lets your other fields pass in order and case, but for those
+//!    that were meant for this hop only. Your new head has `Authorization: Bearer`, and a
+//!    target that lost its token and no other byte.
+//! 6. **The exchange.** [`exchange`] takes a connection from the worker's pool
+//!    ([`upstream`]), sends you, and watches both sides: your client may leave, the
+//!    homeserver may answer before you have been sent whole. [`http1::body`] streams both
+//!    bodies. If you asked to become something else, a [`tunnel`] carries you.
+//! 7. **The way back.** [`response`] frames the answer for your client, and takes care that
+//!    what you carried in your URL is neither cached for others nor repeated.
+//! 8. **The log.** When the last byte is out, or your client is gone, your line is written
+//!    ([`access_log`]): masked by [`redact`], your token as a keyed fingerprint
+//!    ([`secret`]). A thread of its own writes it, so no disk can hold you up.
+//!
+//! The order of 4 and 5 matters the other way round, too: no field is added before the
+//! client's own hop-by-hop fields are judged, or a client could name the new
+//! `Authorization` in its `Connection` and have it dropped.
+//!
+//! [`cli`], [`exit`], [`demo`] and [`healthcheck`] are the program around it;
+//! [`diagnostics`] is its own log, masked as well. [`percent`] decodes for all of them.
+
 pub mod access_log;
 pub mod cli;
 pub mod config;
