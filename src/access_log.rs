@@ -157,6 +157,17 @@ impl Lines {
         self.stamp.borrow_mut().now().http_date.clone()
     }
 
+    /// Keeps the memory of a record for the next one.
+    fn take_back(&self, text: Vec<u8>) {
+        /// Of many waiting requests, or of one with a huge target, not all is kept.
+        const MOST: usize = 256;
+        const LARGEST: usize = 4 * 1024;
+        let mut spare = self.spare_text.borrow_mut();
+        if spare.len() < MOST && text.capacity() <= LARGEST {
+            spare.push(text);
+        }
+    }
+
     fn write(&self, entry: &Entry) {
         let mut block = self.block.borrow_mut();
         let mut stamp = self.stamp.borrow_mut();
@@ -312,9 +323,7 @@ impl Record {
     /// Masks a text and keeps it.
     fn keep(&mut self, text: &[u8]) -> Range<usize> {
         let start = self.entry.text.len();
-        self.entry
-            .text
-            .extend_from_slice(&self.lines.redactor.mask(text));
+        self.lines.redactor.mask_into(text, &mut self.entry.text);
         start..self.entry.text.len()
     }
 }
@@ -325,9 +334,6 @@ impl Drop for Record {
             self.entry.ending = Ending::Drained;
         }
         self.lines.write(&self.entry);
-        self.lines
-            .spare_text
-            .borrow_mut()
-            .push(std::mem::take(&mut self.entry.text));
+        self.lines.take_back(std::mem::take(&mut self.entry.text));
     }
 }

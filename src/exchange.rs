@@ -4,28 +4,26 @@
 //! before the request's body has ended, and a client that leaves ends the whole
 //! exchange, so that the homeserver can stop working on it.
 
-use std::{cell::Cell, convert::Infallible, io, pin::pin, rc::Rc, task::Poll, time::Duration};
+mod download;
+mod upload;
 
-use tokio::time;
+use std::{cell::Cell, convert::Infallible, pin::pin, rc::Rc, task::Poll};
 
+use tokio::time::Instant;
+
+use self::{
+    download::{Answered, Download, ResponseError},
+    upload::Upload,
+};
 use crate::{
     access_log::{Ending, Record},
     connection::Next,
-    http1::{
-        body::{BodyError, Incoming, Outgoing, Relay},
-        buffer::Buffer,
-        chunked::BadChunk,
-        head,
-        length::Length,
-        response,
-        stream::{self, Shared},
-    },
+    http1::{body::BodyError, buffer::Buffer, chunked::BadChunk, length::Length, stream::Shared},
     plan::Plan,
     refusal::{Malformed, Refusal},
-    response::{Context, push_head, push_interim},
     tunnel,
     upstream::{self, ConnectError, Link},
-    worker::{Phase, Worker},
+    worker::Worker,
 };
 
 /// What an exchange needs of its connection.
@@ -96,53 +94,39 @@ enum Ended {
     Request(BodyError),
 }
 
-/// A response that was passed on whole.
-struct Answered {
-    client_stays: bool,
-    upstream_stays: bool,
-    is_upgraded: bool,
-}
-
-/// Why a response was not passed on whole.
-#[derive(Debug, thiserror::Error)]
-enum ResponseError {
-    #[error("upstream closed the connection without an answer")]
-    Closed { is_silent: bool },
-    #[error("upstream gave no valid answer")]
-    Malformed,
-    #[error("upstream did not answer in time")]
-    Timeout,
-    #[error("cut at shutdown")]
-    Cut,
-    #[error(transparent)]
-    Body(#[from] BodyError),
+/// How far an exchange is; both directions look at it.
+#[derive(Default)]
+struct Progress {
+    /// When the last byte of the request had left.
+    sent: Cell<Option<Instant>>,
+    /// Whether the client got the begin of a response.
+    is_begun: Cell<bool>,
 }
 
 impl Exchange<'_> {
     async fn attempt(&mut self, mut link: Link, head: &mut Vec<u8>) -> Result<Attempt, Refusal> {
         let body = self.body();
         let can_repeat = link.is_reused && self.plan.is_idempotent && body != Body::Coming;
-        let (is_sent, is_begun) = (Cell::new(false), Cell::new(false));
+        let progress = Progress::default();
         let ended = {
-            let request = Request {
+            let upload = Upload {
                 worker: self.worker,
                 plan: self.plan,
                 client: self.client,
                 upstream: &link.stream,
                 body,
-                is_sent: &is_sent,
+                progress: &progress,
             };
-            let response = Response {
+            let download = Download {
                 worker: self.worker,
                 plan: self.plan,
                 client: self.client,
                 upstream: &link.stream,
                 input: &mut link.input,
                 record: self.record,
-                is_sent: &is_sent,
-                is_begun: &is_begun,
+                progress: &progress,
             };
-            drive(request.run(self.input, head), response.run()).await
+            drive(upload.run(self.input, head), download.run()).await
         };
         match ended {
             Ended::Response(Ok(answered)) => {
@@ -150,15 +134,20 @@ impl Exchange<'_> {
                     self.input.consume(length);
                 }
                 Ok(Attempt::Done(
-                    self.finish(&answered, link, is_sent.get()).await,
+                    self.finish(&answered, link, progress.sent.get().is_some())
+                        .await,
                 ))
             }
             Ended::Response(Err(ResponseError::Closed { is_silent: true })) if can_repeat => {
                 tracing::debug!("pooled upstream connection was closed: trying a new one");
                 Ok(Attempt::Stale)
             }
-            Ended::Response(Err(error)) => self.fail(&error, is_begun.get()).map(Attempt::Done),
-            Ended::Request(error) => self.abort(&error, is_begun.get()).map(Attempt::Done),
+            Ended::Response(Err(error)) => self
+                .fail(&error, progress.is_begun.get())
+                .map(Attempt::Done),
+            Ended::Request(error) => self
+                .abort(&error, progress.is_begun.get())
+                .map(Attempt::Done),
         }
     }
 
@@ -267,240 +256,4 @@ async fn drive(
         response.as_mut().poll(cx).map(Ended::Response)
     })
     .await
-}
-
-/// The client's direction.
-struct Request<'a> {
-    worker: &'a Rc<Worker>,
-    plan: &'a Plan,
-    client: &'a Shared,
-    upstream: &'a Shared,
-    body: Body,
-    is_sent: &'a Cell<bool>,
-}
-
-impl Request<'_> {
-    /// Sends the request, then watches the client; ends only with an error.
-    async fn run(self, input: &mut Buffer, head: &mut Vec<u8>) -> Result<Infallible, BodyError> {
-        let timeouts = &self.worker.settings.timeouts;
-        let body = match self.body {
-            Body::AtHand(length) => Some(input.filled().get(..length).unwrap_or_default()),
-            Body::Form => self.plan.form.as_deref(),
-            Body::Coming => None,
-        };
-        if let Some(body) = body {
-            time::timeout(
-                timeouts.send,
-                stream::write_all(self.upstream, [head, body, b""]),
-            )
-            .await
-            .map_err(|_| BodyError::SinkTimeout)?
-            .map_err(BodyError::SinkFailed)?;
-        } else {
-            let is_chunked = self.plan.length == Length::Chunked;
-            let relay = Relay {
-                source: self.client,
-                input,
-                incoming: Incoming::new(self.plan.length),
-                sink: self.upstream,
-                outgoing: if is_chunked {
-                    Outgoing::Chunked
-                } else {
-                    Outgoing::Raw
-                },
-                source_timeout: timeouts.body,
-                sink_timeout: timeouts.send,
-            };
-            relay.run(head, &mut 0).await?;
-        }
-        self.is_sent.set(true);
-        Err(watch(self.client, input).await)
-    }
-}
-
-/// Waits for the client to leave. What it sends is its next request and stays
-/// in the input, as long as there is room.
-async fn watch(client: &Shared, input: &mut Buffer) -> BodyError {
-    loop {
-        match input.fill(client, head::LONGEST).await {
-            Ok(0) => return BodyError::SourceClosed,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                std::future::pending::<()>().await;
-            }
-            Err(error) => return BodyError::SourceFailed(error),
-        }
-    }
-}
-
-/// The upstream's direction.
-struct Response<'a> {
-    worker: &'a Rc<Worker>,
-    plan: &'a Plan,
-    client: &'a Shared,
-    upstream: &'a Shared,
-    input: &'a mut Buffer,
-    record: &'a mut Record,
-    is_sent: &'a Cell<bool>,
-    is_begun: &'a Cell<bool>,
-}
-
-/// A response head, read and written anew.
-enum Begin {
-    /// More follow.
-    Interim,
-    /// The connection belongs to another protocol from here on.
-    Switch,
-    Final {
-        incoming: Incoming,
-        outgoing: Outgoing,
-        client_stays: bool,
-        upstream_stays: bool,
-    },
-}
-
-impl Response<'_> {
-    async fn run(mut self) -> Result<Answered, ResponseError> {
-        let mut out = self.worker.lend_head();
-        loop {
-            let end = self.read_head().await?;
-            let begin = self.begin(end, &mut out)?;
-            self.input.consume(end);
-            match begin {
-                Begin::Interim => self.send(&mut out).await?,
-                Begin::Switch => {
-                    self.is_begun.set(true);
-                    self.send(&mut out).await?;
-                    return Ok(Answered {
-                        client_stays: false,
-                        upstream_stays: false,
-                        is_upgraded: true,
-                    });
-                }
-                Begin::Final {
-                    incoming,
-                    outgoing,
-                    client_stays,
-                    upstream_stays,
-                } => {
-                    self.is_begun.set(true);
-                    let timeouts = &self.worker.settings.timeouts;
-                    let relay = Relay {
-                        source: self.upstream,
-                        input: self.input,
-                        incoming,
-                        sink: self.client,
-                        outgoing,
-                        source_timeout: timeouts.response,
-                        sink_timeout: timeouts.send,
-                    };
-                    relay.run(&mut out, self.record.bytes()).await?;
-                    self.worker.return_head(out);
-                    return Ok(Answered {
-                        client_stays,
-                        upstream_stays,
-                        is_upgraded: false,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Reads the next head; returns its length.
-    async fn read_head(&mut self) -> Result<usize, ResponseError> {
-        let asked = Duration::from_millis(u64::from(self.plan.long_poll_ms));
-        let patience = self.worker.settings.timeouts.response.saturating_add(asked);
-        let mut searched = 0;
-        let wait = async {
-            loop {
-                let filled = self.input.filled();
-                if let Some(end) = head::end(filled, searched) {
-                    return Ok(end);
-                }
-                if filled.len() >= head::LONGEST {
-                    return Err(ResponseError::Malformed);
-                }
-                searched = filled.len();
-                let count = std::future::poll_fn(|cx| {
-                    if self.worker.phase() == Phase::Cut {
-                        return Poll::Ready(Err(ResponseError::Cut));
-                    }
-                    let is_silent = self.input.is_empty();
-                    self.input
-                        .poll_fill(cx, &mut self.upstream.borrow_mut(), head::LONGEST)
-                        .map_err(|_| ResponseError::Closed { is_silent })
-                })
-                .await?;
-                if count == 0 {
-                    return Err(ResponseError::Closed {
-                        is_silent: self.input.is_empty(),
-                    });
-                }
-            }
-        };
-        time::timeout(patience, wait)
-            .await
-            .unwrap_or(Err(ResponseError::Timeout))
-    }
-
-    /// Reads the head of `end` bytes and writes the client's to `out`.
-    fn begin(&mut self, end: usize, out: &mut Vec<u8>) -> Result<Begin, ResponseError> {
-        let plan = self.plan;
-        let bytes = self.input.filled().get(..end).unwrap_or_default();
-        let mut fields = [httparse::EMPTY_HEADER; response::MOST_FIELDS];
-        let head = response::parse(bytes, plan.is_head, &mut fields)
-            .map_err(|_| ResponseError::Malformed)?;
-        if head.status < 200 {
-            let is_switch = head.status == 101;
-            if is_switch && !plan.wants_upgrade {
-                return Err(ResponseError::Malformed);
-            }
-            // HTTP/1.0 knows no interim responses; 100 is for who asked.
-            let is_wanted = plan.version == head::Version::Http11
-                && (head.status != 100 || plan.expects_continue);
-            if is_wanted {
-                push_interim(out, &head);
-            }
-            if is_switch {
-                self.record.status(101);
-            }
-            return Ok(if is_switch {
-                Begin::Switch
-            } else {
-                Begin::Interim
-            });
-        }
-        let settings = &self.worker.settings;
-        let context = Context {
-            version: plan.version,
-            // Behind a body that is still coming no other request can be found.
-            keep_alive: plan.keep_alive
-                && self.is_sent.get()
-                && self.worker.phase() == Phase::Running,
-            moved: plan.is_moved.then_some(&settings.moved),
-            host: &plan.host,
-            names: &settings.policy.names,
-        };
-        let next = push_head(out, &head, &context);
-        self.record.status(head.status);
-        Ok(Begin::Final {
-            incoming: Incoming::new(head.length),
-            outgoing: next.outgoing,
-            client_stays: next.keep_alive,
-            upstream_stays: head.keep_alive,
-        })
-    }
-
-    /// Sends and empties `out`.
-    async fn send(&self, out: &mut Vec<u8>) -> Result<(), ResponseError> {
-        time::timeout(
-            self.worker.settings.timeouts.send,
-            stream::write_all(self.client, [out, b"", b""]),
-        )
-        .await
-        .map_err(|_| BodyError::SinkTimeout)?
-        .map_err(BodyError::SinkFailed)?;
-        out.clear();
-        Ok(())
-    }
 }

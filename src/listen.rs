@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -37,13 +37,34 @@ pub enum Listener {
 
 /// The file of a unix socket.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: another process may have put its own in this place.
+    identity: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            identity: identity(path),
+        }
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // A new process may have put its own there already; then this one is gone.
-        let _ = fs::remove_file(&self.0);
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            // Whoever cannot remove it now finds it stale at the next start.
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path)
+        .ok()
+        .map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// A socket cannot be bound.
@@ -79,7 +100,7 @@ impl Listener {
             Self::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|_| "?".into(), |address| address.to_string()),
-            Self::Unix(_, file) => format!("unix:{}", file.0.display()),
+            Self::Unix(_, file) => format!("unix:{}", file.path.display()),
         }
     }
 
@@ -87,7 +108,8 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                // Fails only for a client that has gone again; the worker will see.
+                let _ = stream.set_nodelay(true);
                 let address = address.ip().to_canonical();
                 let peer = Peer {
                     address: Some(address),
@@ -123,7 +145,7 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
+    Ok(Listener::Unix(listener, SocketFile::new(path)))
 }
 
 /// Removes a socket that nobody listens on, left by a process that was killed;
@@ -153,6 +175,8 @@ pub async fn accept(listener: Listener, trusted: Arc<TrustedProxies>, workers: A
                     worker.serve(socket, peer);
                 }
             }
+            // A client that left while it waited.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 // Out of descriptors, most likely: spinning would make it worse,
                 // and one line tells as much as a thousand.

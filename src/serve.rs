@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    access_log::sink::{Destination, Sink, Writer},
+    access_log::sink::{Destination, Sink},
     config::{Config, LogFile},
     diagnostics,
     exit::Failure,
@@ -35,15 +35,14 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// Whatever keeps it from starting.
 pub fn run(config: &Config, ready: impl FnOnce(&[String])) -> Result<(), Failure> {
     let settings = Arc::new(Settings::new(config).map_err(Failure::config)?);
-    let (diagnostic, diagnostic_writer) =
-        Sink::open(Destination::Stderr).map_err(Failure::other)?;
-    diagnostics::start(&config.log, Arc::clone(&settings.redactor), diagnostic)
-        .map_err(Failure::other)?;
-    let (lines, lines_writer) = Sink::open(match &config.access_log.file {
-        LogFile::Stdout => Destination::Stdout,
-        LogFile::Path(path) => Destination::File(path.clone()),
-    })
+    let diagnostic = Sink::open(Destination::Stderr).map_err(Failure::other)?;
+    diagnostics::start(
+        &config.log,
+        Arc::clone(&settings.redactor),
+        diagnostic.clone(),
+    )
     .map_err(Failure::other)?;
+    let lines = open_access_log(&config.access_log.file)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -55,16 +54,22 @@ pub fn run(config: &Config, ready: impl FnOnce(&[String])) -> Result<(), Failure
     let addresses: Vec<String> = server.listeners.iter().map(Listener::address).collect();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = ?addresses, upstream = %config.upstream, workers = server.workers.len(), "serving");
     ready(&addresses);
-    let ended = runtime.block_on(server.run(config, lines));
-    finish(&lines_writer, &diagnostic_writer);
+    let ended = runtime.block_on(server.run(config, &lines));
+    lines.flush(LAST_LINES);
+    diagnostic.flush(LAST_LINES);
     ended
 }
 
-fn finish(lines: &Writer, diagnostic: &Writer) {
-    lines.finish(LAST_LINES);
-    // The subscriber lives as long as the process and keeps its sink: give the
-    // writer a moment for what is queued.
-    diagnostic.finish(Duration::from_millis(50));
+fn open_access_log(file: &LogFile) -> Result<Sink, Failure> {
+    match file {
+        LogFile::Stdout => Sink::open(Destination::Stdout).map_err(Failure::other),
+        LogFile::Path(path) => Sink::open(Destination::File(path.clone())).map_err(|error| {
+            Failure::config(format!(
+                "`access_log.file` ({}) cannot be opened: {error}",
+                path.display()
+            ))
+        }),
+    }
 }
 
 struct Server {
@@ -143,7 +148,7 @@ impl Server {
         })
     }
 
-    async fn run(mut self, config: &Config, lines: Sink) -> Result<(), Failure> {
+    async fn run(mut self, config: &Config, lines: &Sink) -> Result<(), Failure> {
         let trusted = Arc::new(config.trusted_proxies.clone());
         let mut acceptors = JoinSet::new();
         for listener in self.listeners {
@@ -154,7 +159,7 @@ impl Server {
             ));
         }
         tokio::select! {
-            () = self.signals.stop(&lines) => {}
+            () = self.signals.stop(lines) => {}
             _ = self.ended.recv() => return Err(Failure::other("a worker thread ended")),
         }
         tracing::info!("stopping: no new connections, open requests are finished");
@@ -165,7 +170,7 @@ impl Server {
         let mut drain = async |signals: &mut Signals, most: Duration| {
             tokio::select! {
                 () = count_down(&mut self.ended, &mut left) => true,
-                () = signals.stop(&lines) => false,
+                () = signals.stop(lines) => false,
                 () = time::sleep(most) => false,
             }
         };

@@ -18,7 +18,10 @@ fn answers_once(mut end: End) {
 
 fn count(upstream: &Upstream, target: &str) -> usize {
     let requests = upstream.requests();
-    requests.iter().filter(|request| request.target() == target).count()
+    requests
+        .iter()
+        .filter(|request| request.target() == target)
+        .count()
 }
 
 #[test]
@@ -78,7 +81,12 @@ fn a_put_whose_body_is_at_hand_is_sent_once_more() {
     assert_eq!(client.response().status(), 200);
     assert_eq!(count(&upstream, "/txn"), 2);
     let requests = upstream.requests();
-    assert!(requests.iter().filter(|r| r.target() == "/txn").all(|r| r.body == b"payload"));
+    assert!(
+        requests
+            .iter()
+            .filter(|r| r.target() == "/txn")
+            .all(|r| r.body == b"payload")
+    );
     // The body was not left behind as the next request's begin.
     client.send(get("/after"));
     assert_eq!(client.response().status(), 200);
@@ -195,7 +203,9 @@ fn a_connection_with_half_a_request_on_it_is_not_used_again() {
             if request.target() == "/early" {
                 let _ = end.try_send(ok("early"));
             } else if end.body(&mut request, false).is_none()
-                || end.try_send(ok(&format!("connection {}", end.number))).is_err()
+                || end
+                    .try_send(ok(&format!("connection {}", end.number)))
+                    .is_err()
             {
                 return;
             }

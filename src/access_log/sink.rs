@@ -10,10 +10,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How many blocks may wait for the writer.
@@ -33,7 +33,7 @@ pub enum Destination {
 /// The near end of a writer thread; clones share it.
 #[derive(Clone, Debug)]
 pub struct Sink {
-    blocks: SyncSender<Vec<u8>>,
+    queue: SyncSender<Message>,
     shared: Arc<Shared>,
 }
 
@@ -43,10 +43,13 @@ struct Shared {
     reopen: AtomicBool,
 }
 
-/// Waits for the writer at the end.
+/// What the writer is handed.
 #[derive(Debug)]
-pub struct Writer {
-    done: Receiver<()>,
+enum Message {
+    /// Whole lines.
+    Block(Vec<u8>),
+    /// Send word when everything before it is written.
+    Flush(SyncSender<()>),
 }
 
 impl Sink {
@@ -55,45 +58,60 @@ impl Sink {
     /// # Errors
     ///
     /// The file's, or the thread's.
-    pub fn open(to: Destination) -> io::Result<(Self, Writer)> {
+    pub fn open(to: Destination) -> io::Result<Self> {
         let output = Output::open(to)?;
-        let (blocks, queue) = sync_channel(QUEUE);
-        let (finished, done) = sync_channel(1);
+        let (queue, messages) = sync_channel(QUEUE);
         let shared = Arc::new(Shared::default());
-        let writer = Loop {
+        let writer = Writer {
             output,
-            queue,
+            messages,
             shared: Arc::clone(&shared),
         };
-        thread::Builder::new().name("log".into()).spawn(move || {
-            writer.run();
-            // Nobody may be waiting any more.
-            let _ = finished.send(());
-        })?;
-        Ok((Self { blocks, shared }, Writer { done }))
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(move || writer.run())?;
+        Ok(Self { queue, shared })
     }
 
     /// Hands over whole lines; a full queue loses them.
     pub fn send(&self, block: Vec<u8>) {
-        if let Err(error) = self.blocks.try_send(block) {
-            let (std::sync::mpsc::TrySendError::Full(block)
-            | std::sync::mpsc::TrySendError::Disconnected(block)) = error;
+        if let Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) =
+            self.queue.try_send(Message::Block(block))
+            && let Message::Block(block) = message
+        {
             self.shared.lose(&block);
         }
+    }
+
+    /// Waits until everything handed over is written, but no longer than `most`:
+    /// a blocked pipe must not keep the process from ending.
+    pub fn flush(&self, most: Duration) {
+        /// How often a full queue is tried.
+        const PAUSE: Duration = Duration::from_millis(5);
+        let deadline = Instant::now().checked_add(most);
+        let left = || {
+            deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+                .unwrap_or_default()
+        };
+        let (written, word) = sync_channel(1);
+        while self
+            .queue
+            .try_send(Message::Flush(written.clone()))
+            .is_err()
+        {
+            if left().is_zero() {
+                return;
+            }
+            thread::sleep(PAUSE.min(left()));
+        }
+        // Out of time is out of time.
+        let _ = word.recv_timeout(left());
     }
 
     /// Makes the writer open its file anew, for log rotation.
     pub fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Writer {
-    /// Waits until every line is out, but no longer than `most`; every [`Sink`]
-    /// must be gone.
-    pub fn finish(&self, most: Duration) {
-        // A blocked pipe must not keep the process from ending.
-        let _ = self.done.recv_timeout(most);
     }
 }
 
@@ -155,39 +173,44 @@ fn append_to(path: &PathBuf) -> io::Result<File> {
         .open(path)
 }
 
-struct Loop {
+/// The far end, on its thread.
+struct Writer {
     output: Output,
-    queue: Receiver<Vec<u8>>,
+    messages: Receiver<Message>,
     shared: Arc<Shared>,
 }
 
-impl Loop {
+impl Writer {
     fn run(mut self) {
         let mut after_failure = false;
         loop {
-            let block = match self.queue.recv_timeout(Duration::from_secs(1)) {
-                Ok(block) => block,
-                Err(RecvTimeoutError::Timeout) => Vec::new(),
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
+            let message = self.messages.recv_timeout(Duration::from_secs(1));
             if self.shared.reopen.swap(false, Ordering::Relaxed) {
                 self.output.reopen();
             }
-            if block.is_empty() {
-                continue;
-            }
-            // A failed write may have left half a line.
-            let separator: &[u8] = if after_failure { b"\n" } else { b"" };
-            let written = self
-                .output
-                .write(separator)
-                .and_then(|()| self.output.write(&block));
-            after_failure = written.is_err();
-            match written {
-                Ok(()) => self.report_lost(),
-                Err(_) => self.shared.lose(&block),
+            match message {
+                Ok(Message::Block(block)) => after_failure = !self.write(&block, after_failure),
+                // Whoever asked may have run out of time.
+                Ok(Message::Flush(written)) => drop(written.try_send(())),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Writes a block, or counts it as lost; says whether it was written.
+    fn write(&mut self, block: &[u8], after_failure: bool) -> bool {
+        // A failed write may have left half a line.
+        let separator: &[u8] = if after_failure { b"\n" } else { b"" };
+        let written = self
+            .output
+            .write(separator)
+            .and_then(|()| self.output.write(block));
+        match written {
+            Ok(()) => self.report_lost(),
+            Err(_) => self.shared.lose(block),
+        }
+        written.is_ok()
     }
 
     fn report_lost(&self) {
@@ -209,16 +232,13 @@ mod tests {
     fn a_rotated_file_is_opened_anew() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("access.log");
-        let (sink, writer) = Sink::open(Destination::File(path.clone())).unwrap();
+        let sink = Sink::open(Destination::File(path.clone())).unwrap();
         sink.send(b"one\n".to_vec());
-        while std::fs::read(&path).unwrap().is_empty() {
-            thread::yield_now();
-        }
+        sink.flush(Duration::from_secs(10));
         std::fs::rename(&path, directory.path().join("access.log.1")).unwrap();
         sink.reopen();
         sink.send(b"two\n".to_vec());
-        drop(sink);
-        writer.finish(Duration::from_secs(10));
+        sink.flush(Duration::from_secs(10));
         assert_eq!(
             std::fs::read(directory.path().join("access.log.1")).unwrap(),
             b"one\n"
@@ -244,7 +264,7 @@ mod tests {
             .write(true)
             .open(&path)
             .unwrap();
-        let (sink, _writer) = Sink::open(Destination::File(path)).unwrap();
+        let sink = Sink::open(Destination::File(path)).unwrap();
         let block = b"line\n".repeat(20_000);
         for _ in 0..(QUEUE * 2) {
             sink.send(block.clone());

@@ -1,0 +1,237 @@
+//! The upstream's direction: the response is awaited, framed anew and passed on.
+
+use std::{rc::Rc, task::Poll, time::Duration};
+
+use tokio::time::{self, Instant};
+
+use super::Progress;
+use crate::{
+    access_log::Record,
+    http1::{
+        body::{BodyError, Incoming, Outgoing, Relay},
+        buffer::Buffer,
+        head, response,
+        stream::{self, Shared},
+    },
+    plan::Plan,
+    response::{Context, push_head, push_interim},
+    worker::{Phase, Worker},
+};
+
+/// A response that was passed on whole.
+pub(super) struct Answered {
+    pub(super) client_stays: bool,
+    pub(super) upstream_stays: bool,
+    pub(super) is_upgraded: bool,
+}
+
+/// Why a response was not passed on whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ResponseError {
+    #[error("upstream closed the connection without an answer")]
+    Closed { is_silent: bool },
+    #[error("upstream gave no valid answer")]
+    Malformed,
+    #[error("upstream did not answer in time")]
+    Timeout,
+    #[error("cut at shutdown")]
+    Cut,
+    #[error(transparent)]
+    Body(#[from] BodyError),
+}
+
+/// What the upstream's direction needs.
+pub(super) struct Download<'a> {
+    pub(super) worker: &'a Rc<Worker>,
+    pub(super) plan: &'a Plan,
+    pub(super) client: &'a Shared,
+    pub(super) upstream: &'a Shared,
+    pub(super) input: &'a mut Buffer,
+    pub(super) record: &'a mut Record,
+    pub(super) progress: &'a Progress,
+}
+
+/// A response head, read and written anew.
+enum Begin {
+    /// More follow.
+    Interim,
+    /// The connection belongs to another protocol from here on.
+    Switch,
+    Final {
+        incoming: Incoming,
+        outgoing: Outgoing,
+        client_stays: bool,
+        upstream_stays: bool,
+    },
+}
+
+impl Download<'_> {
+    pub(super) async fn run(mut self) -> Result<Answered, ResponseError> {
+        let mut out = self.worker.lend_head();
+        loop {
+            let end = self.read_head().await?;
+            let begin = self.begin(end, &mut out)?;
+            self.input.consume(end);
+            match begin {
+                Begin::Interim => self.send(&mut out).await?,
+                Begin::Switch => {
+                    self.progress.is_begun.set(true);
+                    self.send(&mut out).await?;
+                    return Ok(Answered {
+                        client_stays: false,
+                        upstream_stays: false,
+                        is_upgraded: true,
+                    });
+                }
+                Begin::Final {
+                    incoming,
+                    outgoing,
+                    client_stays,
+                    upstream_stays,
+                } => {
+                    self.progress.is_begun.set(true);
+                    let timeouts = &self.worker.settings.timeouts;
+                    let relay = Relay {
+                        source: self.upstream,
+                        input: self.input,
+                        incoming,
+                        sink: self.client,
+                        outgoing,
+                        source_timeout: timeouts.response,
+                        sink_timeout: timeouts.send,
+                    };
+                    relay.run(&mut out, self.record.bytes()).await?;
+                    self.worker.return_head(out);
+                    return Ok(Answered {
+                        client_stays,
+                        upstream_stays,
+                        is_upgraded: false,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Reads the next head; returns its length.
+    async fn read_head(&mut self) -> Result<usize, ResponseError> {
+        let (progress, patience) = (self.progress, self.patience());
+        tokio::select! {
+            biased;
+            read = self.wait_for_head() => read,
+            () = lose_patience(progress, patience) => Err(ResponseError::Timeout),
+        }
+    }
+
+    /// How long the upstream may be silent: its own time and the client's wish.
+    fn patience(&self) -> Duration {
+        let asked = Duration::from_millis(u64::from(self.plan.long_poll_ms));
+        self.worker.settings.timeouts.response.saturating_add(asked)
+    }
+
+    async fn wait_for_head(&mut self) -> Result<usize, ResponseError> {
+        let mut searched = 0;
+        loop {
+            let filled = self.input.filled();
+            if let Some(end) = head::end(filled, searched) {
+                return Ok(end);
+            }
+            if filled.len() >= head::LONGEST {
+                return Err(ResponseError::Malformed);
+            }
+            searched = filled.len();
+            let count = std::future::poll_fn(|cx| {
+                if self.worker.phase() == Phase::Cut {
+                    return Poll::Ready(Err(ResponseError::Cut));
+                }
+                let is_silent = self.input.is_empty();
+                self.input
+                    .poll_fill(cx, &mut self.upstream.borrow_mut(), head::LONGEST)
+                    .map_err(|_| ResponseError::Closed { is_silent })
+            })
+            .await?;
+            if count == 0 {
+                return Err(ResponseError::Closed {
+                    is_silent: self.input.is_empty(),
+                });
+            }
+        }
+    }
+
+    /// Reads the head of `end` bytes and writes the client's to `out`.
+    fn begin(&mut self, end: usize, out: &mut Vec<u8>) -> Result<Begin, ResponseError> {
+        let plan = self.plan;
+        let bytes = self.input.filled().get(..end).unwrap_or_default();
+        let mut fields = [httparse::EMPTY_HEADER; response::MOST_FIELDS];
+        let head = response::parse(bytes, plan.is_head, &mut fields)
+            .map_err(|_| ResponseError::Malformed)?;
+        if head.status < 200 {
+            let is_switch = head.status == 101;
+            if is_switch && !plan.wants_upgrade {
+                return Err(ResponseError::Malformed);
+            }
+            // HTTP/1.0 knows no interim responses; 100 is for who asked.
+            let is_wanted = plan.version == head::Version::Http11
+                && (head.status != 100 || plan.expects_continue);
+            if is_wanted {
+                push_interim(out, &head);
+            }
+            if is_switch {
+                self.record.status(101);
+            }
+            return Ok(if is_switch {
+                Begin::Switch
+            } else {
+                Begin::Interim
+            });
+        }
+        let settings = &self.worker.settings;
+        let context = Context {
+            version: plan.version,
+            // Behind a body that is still coming no other request can be found.
+            keep_alive: plan.keep_alive
+                && self.progress.sent.get().is_some()
+                && self.worker.phase() == Phase::Running,
+            moved: plan.is_moved.then_some(&settings.moved),
+            host: &plan.host,
+            names: &settings.policy.names,
+        };
+        let next = push_head(out, &head, &context);
+        self.record.status(head.status);
+        Ok(Begin::Final {
+            incoming: Incoming::new(head.length),
+            outgoing: next.outgoing,
+            client_stays: next.keep_alive,
+            upstream_stays: head.keep_alive,
+        })
+    }
+
+    /// Sends and empties `out`.
+    async fn send(&self, out: &mut Vec<u8>) -> Result<(), ResponseError> {
+        time::timeout(
+            self.worker.settings.timeouts.send,
+            stream::write_all(self.client, [out, b"", b""]),
+        )
+        .await
+        .map_err(|_| BodyError::SinkTimeout)?
+        .map_err(BodyError::SinkFailed)?;
+        out.clear();
+        Ok(())
+    }
+}
+
+/// Ends when the upstream has been silent for `patience` after the request had
+/// left. A request that is still on its way has time-outs of its own.
+async fn lose_patience(progress: &Progress, patience: Duration) {
+    let mut from = Instant::now();
+    while let Some(deadline) = from.checked_add(patience) {
+        time::sleep_until(deadline).await;
+        from = progress.sent.get().unwrap_or_else(Instant::now);
+        if from
+            .checked_add(patience)
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
+}

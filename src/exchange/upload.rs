@@ -1,0 +1,86 @@
+//! The client's direction: the request leaves, then the client is watched.
+
+use std::{convert::Infallible, io, rc::Rc};
+
+use tokio::time::{self, Instant};
+
+use super::{Body, Progress};
+use crate::{
+    http1::{
+        body::{BodyError, Incoming, Outgoing, Relay},
+        buffer::Buffer,
+        head,
+        length::Length,
+        stream::{self, Shared},
+    },
+    plan::Plan,
+    worker::Worker,
+};
+
+/// What the client's direction needs.
+pub(super) struct Upload<'a> {
+    pub(super) worker: &'a Rc<Worker>,
+    pub(super) plan: &'a Plan,
+    pub(super) client: &'a Shared,
+    pub(super) upstream: &'a Shared,
+    pub(super) body: Body,
+    pub(super) progress: &'a Progress,
+}
+
+impl Upload<'_> {
+    /// Sends the request, then watches the client; ends only with an error.
+    pub(super) async fn run(
+        self,
+        input: &mut Buffer,
+        head: &mut Vec<u8>,
+    ) -> Result<Infallible, BodyError> {
+        let timeouts = &self.worker.settings.timeouts;
+        let body = match self.body {
+            Body::AtHand(length) => Some(input.filled().get(..length).unwrap_or_default()),
+            Body::Form => self.plan.form.as_deref(),
+            Body::Coming => None,
+        };
+        if let Some(body) = body {
+            time::timeout(
+                timeouts.send,
+                stream::write_all(self.upstream, [head, body, b""]),
+            )
+            .await
+            .map_err(|_| BodyError::SinkTimeout)?
+            .map_err(BodyError::SinkFailed)?;
+        } else {
+            let is_chunked = self.plan.length == Length::Chunked;
+            let relay = Relay {
+                source: self.client,
+                input,
+                incoming: Incoming::new(self.plan.length),
+                sink: self.upstream,
+                outgoing: if is_chunked {
+                    Outgoing::Chunked
+                } else {
+                    Outgoing::Raw
+                },
+                source_timeout: timeouts.body,
+                sink_timeout: timeouts.send,
+            };
+            relay.run(head, &mut 0).await?;
+        }
+        self.progress.sent.set(Some(Instant::now()));
+        Err(watch(self.client, input).await)
+    }
+}
+
+/// Waits for the client to leave. What it sends is its next request and stays
+/// in the input, as long as there is room.
+async fn watch(client: &Shared, input: &mut Buffer) -> BodyError {
+    loop {
+        match input.fill(client, head::LONGEST).await {
+            Ok(0) => return BodyError::SourceClosed,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                std::future::pending::<()>().await;
+            }
+            Err(error) => return BodyError::SourceFailed(error),
+        }
+    }
+}
