@@ -97,8 +97,10 @@ enum Ended {
 /// How far an exchange is; both directions look at it.
 #[derive(Default)]
 struct Progress {
-    /// When the last byte of the request had left.
-    sent: Cell<Option<Instant>>,
+    /// When sending the request ended, well or not.
+    sending_ended: Cell<Option<Instant>>,
+    /// Whether all of the request has left.
+    is_sent: Cell<bool>,
     /// Whether the client got the begin of a response.
     is_begun: Cell<bool>,
 }
@@ -126,7 +128,7 @@ impl Exchange<'_> {
                 record: self.record,
                 progress: &progress,
             };
-            drive(upload.run(self.input, head), download.run()).await
+            drive(upload.run(self.input, head), download.run(), &progress).await
         };
         match ended {
             Ended::Response(Ok(answered)) => {
@@ -134,8 +136,7 @@ impl Exchange<'_> {
                     self.input.consume(length);
                 }
                 Ok(Attempt::Done(
-                    self.finish(&answered, link, progress.sent.get().is_some())
-                        .await,
+                    self.finish(&answered, link, progress.is_sent.get()).await,
                 ))
             }
             Ended::Response(Err(ResponseError::Closed { is_silent: true })) if can_repeat => {
@@ -241,6 +242,7 @@ impl Exchange<'_> {
 async fn drive(
     request: impl Future<Output = Result<Infallible, BodyError>>,
     response: impl Future<Output = Result<Answered, ResponseError>>,
+    progress: &Progress,
 ) -> Ended {
     let (mut request, mut response) = (pin!(request), pin!(response));
     let mut is_sending = true;
@@ -248,6 +250,7 @@ async fn drive(
         // The request first: it has to leave before there can be a response.
         if is_sending && let Poll::Ready(Err(error)) = request.as_mut().poll(cx) {
             is_sending = false;
+            progress.sending_ended.set(Some(Instant::now()));
             // An upstream that reads no more may have answered all the same.
             if !matches!(error, BodyError::SinkFailed(_) | BodyError::SinkTimeout) {
                 return Poll::Ready(Ended::Request(error));

@@ -189,7 +189,7 @@ impl Download<'_> {
             version: plan.version,
             // Behind a body that is still coming no other request can be found.
             keep_alive: plan.keep_alive
-                && self.progress.sent.get().is_some()
+                && self.progress.is_sent.get()
                 && self.worker.phase() == Phase::Running,
             moved: plan.is_moved.then_some(&settings.moved),
             host: &plan.host,
@@ -219,13 +219,12 @@ impl Download<'_> {
     }
 }
 
-/// Ends when the upstream has been silent for `patience` after the request had
-/// left. A request that is still on its way has time-outs of its own.
+/// Ends when the upstream has been silent for `patience` after sending ended. A request that is still on its way has time-outs of its own.
 async fn lose_patience(progress: &Progress, patience: Duration) {
     let mut from = Instant::now();
     while let Some(deadline) = from.checked_add(patience) {
         time::sleep_until(deadline).await;
-        from = progress.sent.get().unwrap_or_else(Instant::now);
+        from = progress.sending_ended.get().unwrap_or_else(Instant::now);
         if from
             .checked_add(patience)
             .is_some_and(|deadline| deadline <= Instant::now())

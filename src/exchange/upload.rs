@@ -65,7 +65,8 @@ impl Upload<'_> {
             };
             relay.run(head, &mut 0).await?;
         }
-        self.progress.sent.set(Some(Instant::now()));
+        self.progress.sending_ended.set(Some(Instant::now()));
+        self.progress.is_sent.set(true);
         Err(watch(self.client, input).await)
     }
 }
