@@ -74,66 +74,63 @@ pub async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
     }
 }
 
-/// Why there is no head to read.
+/// Why a request has no head.
 enum NoHead {
-    /// Nothing came that deserves an answer or a line.
-    Nothing,
-    /// The client left in the middle of it.
+    /// The client left in the middle of it, or we do.
     Gone,
     Refused(Refusal),
 }
 
 impl Connection<'_> {
     async fn serve_next(&mut self) -> Next {
+        if !self.wait_for_request().await {
+            return Next::Close;
+        }
+        let mut record = Record::begin(&self.worker.lines, self.peer.address);
         let end = match self.read_head().await {
             Ok(end) => end,
-            Err(NoHead::Nothing) => return Next::Close,
-            Err(NoHead::Gone) => {
-                self.begin_unread();
-                return Next::Close;
-            }
-            Err(NoHead::Refused(refusal)) => {
-                let mut record = self.begin_unread();
-                return self
-                    .refuse(
-                        refusal,
-                        &Plan::refuse(refusal),
-                        Length::UntilClose,
-                        &mut record,
-                    )
-                    .await;
+            Err(no_head) => {
+                record.request(b"", head::first_line(self.input.filled()), None);
+                return match no_head {
+                    NoHead::Gone => Next::Close,
+                    NoHead::Refused(refusal) => {
+                        self.refuse(
+                            refusal,
+                            &Plan::refuse(refusal),
+                            Length::UntilClose,
+                            &mut record,
+                        )
+                        .await
+                    }
+                };
             }
         };
-        let mut record = Record::begin(&self.worker.lines, self.peer.address);
         let mut head = self.worker.lend_head();
         let next = self.answer(end, &mut record, &mut head).await;
         self.worker.return_head(head);
         next
     }
 
-    /// A record of a request that has no head.
-    fn begin_unread(&self) -> Record {
-        let mut record = Record::begin(&self.worker.lines, self.peer.address);
-        record.request(b"", head::first_line(self.input.filled()), None);
-        record
-    }
-
-    /// Waits for a request and reads its head; returns its length.
-    async fn read_head(&mut self) -> Result<usize, NoHead> {
-        let timeouts = &self.worker.settings.timeouts;
+    /// Waits for a request's first byte; `false` if none comes.
+    async fn wait_for_request(&mut self) -> bool {
+        let idle = self.worker.settings.timeouts.idle;
         loop {
             self.input
                 .consume(head::leading_empty_lines(self.input.filled()));
             if !self.input.is_empty() {
-                break;
+                return true;
             }
-            match time::timeout(timeouts.idle, self.fill_while_running()).await {
+            match time::timeout(idle, self.fill_until(Phase::Draining)).await {
                 Ok(Ok(count)) if count > 0 => {}
-                Ok(Ok(_) | Err(_)) | Err(_) => return Err(NoHead::Nothing),
+                Ok(Ok(_) | Err(_)) | Err(_) => return false,
             }
         }
+    }
+
+    /// Reads a head; returns its length.
+    async fn read_head(&mut self) -> Result<usize, NoHead> {
         let mut searched = 0;
-        let deadline = time::Instant::now().checked_add(timeouts.head);
+        let deadline = time::Instant::now().checked_add(self.worker.settings.timeouts.head);
         loop {
             let filled = self.input.filled();
             if let Some(end) = head::end(filled, searched) {
@@ -147,7 +144,7 @@ impl Connection<'_> {
                 return Err(NoHead::Refused(head::overflow(filled)));
             }
             searched = filled.len();
-            let fill = self.input.fill(&self.client, head::LONGEST);
+            let fill = self.fill_until(Phase::Cut);
             let filled = match deadline {
                 Some(deadline) => time::timeout_at(deadline, fill).await,
                 None => Ok(fill.await),
@@ -160,10 +157,10 @@ impl Connection<'_> {
         }
     }
 
-    /// Reads once, or ends with 0 when the worker drains.
-    async fn fill_while_running(&mut self) -> io::Result<usize> {
+    /// Reads once, or ends with 0 when the worker has come to `phase`.
+    async fn fill_until(&mut self, phase: Phase) -> io::Result<usize> {
         std::future::poll_fn(|cx| {
-            if self.worker.phase() > Phase::Running {
+            if self.worker.phase() >= phase {
                 return Poll::Ready(Ok(0));
             }
             self.input

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -25,6 +25,9 @@ const BACKLOG: u32 = 4096;
 
 /// How long to wait when there is no descriptor for a new connection.
 const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// How long one report of that is enough.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// A bound socket.
 #[derive(Debug)]
@@ -166,11 +169,10 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 /// Accepts for ever; each connection goes to the worker that has the fewest.
 pub async fn accept(listener: Listener, trusted: Arc<TrustedProxies>, workers: Arc<[Handle]>) {
-    let mut is_failing = false;
+    let mut reported: Option<Instant> = None;
     loop {
         match listener.accept(&trusted).await {
             Ok((socket, peer)) => {
-                is_failing = false;
                 if let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) {
                     worker.serve(socket, peer);
                 }
@@ -180,8 +182,9 @@ pub async fn accept(listener: Listener, trusted: Arc<TrustedProxies>, workers: A
             Err(error) => {
                 // Out of descriptors, most likely: spinning would make it worse,
                 // and one line tells as much as a thousand.
-                if !std::mem::replace(&mut is_failing, true) {
+                if reported.is_none_or(|at| at.elapsed() > QUIET) {
                     tracing::error!(%error, "connections cannot be accepted");
+                    reported = Some(Instant::now());
                 }
                 time::sleep(BACK_OFF).await;
             }

@@ -59,7 +59,10 @@ fn without_descriptors_it_waits_and_does_not_spin() {
     served.send(get("/before"));
     assert_eq!(served.response().status(), 200);
     let mut crowd: Vec<End> = (0..80).map(|_| shim.connect()).collect();
-    until("it says so", || shim.diagnostics().contains("connections cannot be accepted"));
+    until("it says so", || {
+        shim.diagnostics()
+            .contains("connections cannot be accepted")
+    });
     let before = shim.cpu_ticks();
     thread::sleep(Duration::from_secs(1));
     let ticks = shim.cpu_ticks() - before;
@@ -91,7 +94,11 @@ fn a_log_that_nobody_reads_delays_nobody() {
     )
     .unwrap();
     // Opened for both, it has a reader that does not read.
-    let _reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let _reader = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
     let upstream = Upstream::echo();
     let config = format!("[access_log]\nfile = \"{}\"\n", path.display());
     let mut shim = Shim::start(&upstream, &config);
@@ -116,7 +123,10 @@ fn a_log_that_nobody_reads_delays_nobody() {
     let began = Instant::now();
     shim.signal(Signal::TERM);
     assert_eq!(shim.wait().code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(4), "nor the end of the process");
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "nor the end of the process"
+    );
 }
 
 #[test]

@@ -34,13 +34,18 @@ fn slow_readers_do_not_fill_the_memory() {
             sending.fetch_add(1, Ordering::SeqCst);
         }
     });
-    let listen = format!("[[listen]]\naddress = \"unix:{}/shim\"\n", sockets.path().display());
+    let listen = format!(
+        "[[listen]]\naddress = \"unix:{}/shim\"\n",
+        sockets.path().display()
+    );
     let shim = Shim::start(&upstream, &format!("workers = 2\n{listen}"));
     let mut clients: Vec<End> = (0..READERS).map(|_| shim.connect()).collect();
     for client in &mut clients {
         client.send(get("/big"));
     }
-    until("every answer began", || upstream.requests().len() == READERS);
+    until("every answer began", || {
+        upstream.requests().len() == READERS
+    });
     // Until nothing moves: everyone along the way holds what it will hold.
     let mut ticks = 0;
     until("all are stuck", || {
@@ -50,7 +55,10 @@ fn slow_readers_do_not_fill_the_memory() {
     let stuck = READERS - sent.load(Ordering::SeqCst);
     let peak = shim.kib("VmHWM:");
     println!("peak with {READERS} slow readers of {BODY} bytes, {stuck} stuck: {peak} KiB");
-    assert!(stuck > READERS / 2, "the kernel's own buffers hold too much: {stuck}");
+    assert!(
+        stuck > READERS / 2,
+        "the kernel's own buffers hold too much: {stuck}"
+    );
     assert!(peak < 70 * 1024, "{peak} KiB");
     let text = clients[0].response().text();
     assert_eq!(text.len(), BODY, "and nothing is lost");
@@ -82,10 +90,14 @@ fn held_long_polls_are_cheap_and_all_answered() {
     for batch in 1..=POLLS / 100 {
         for _ in 0..100 {
             let mut client = shim.connect();
-            client.send(get("/_matrix/client/v3/sync?timeout=30000&access_token=FAKE_CANARY"));
+            client.send(get(
+                "/_matrix/client/v3/sync?timeout=30000&access_token=FAKE_CANARY",
+            ));
             clients.push(client);
         }
-        until("they are held", || held.lock().unwrap().len() == batch * 100);
+        until("they are held", || {
+            held.lock().unwrap().len() == batch * 100
+        });
     }
     let each = (shim.kib("VmRSS:") - before) * 1024 / POLLS as u64;
     println!("a held long poll costs {each} bytes");

@@ -5,8 +5,8 @@ mod engine;
 
 use std::{
     net::TcpStream,
-    sync::atomic::{AtomicBool, Ordering},
     sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -46,7 +46,8 @@ fn a_drain_closes_idle_connections_and_finishes_requests() {
     let (mut fresh, mut kept) = (shim.connect(), shim.connect());
     kept.send(get("/quick"));
     kept.response();
-    let (mut waiting, mut streaming, mut uploading) = (shim.connect(), shim.connect(), shim.connect());
+    let (mut waiting, mut streaming, mut uploading) =
+        (shim.connect(), shim.connect(), shim.connect());
     waiting.send(get("/wait"));
     streaming.send(get("/stream"));
     assert_eq!(streaming.head().unwrap().status(), 200);
@@ -60,16 +61,25 @@ fn a_drain_closes_idle_connections_and_finishes_requests() {
     assert!(waiting.is_silent_for(300 * MS), "still waiting");
     uploading.send("yy");
     let answer = uploading.response();
-    assert_eq!((answer.status(), answer.value("connection")), (200, Some("close")));
+    assert_eq!(
+        (answer.status(), answer.value("connection")),
+        (200, Some("close"))
+    );
     gate.store(true, Ordering::SeqCst);
     let answer = waiting.response();
-    assert_eq!((answer.text(), answer.value("connection")), ("/wait".into(), Some("close")));
+    assert_eq!(
+        (answer.text(), answer.value("connection")),
+        ("/wait".into(), Some("close"))
+    );
     assert!(waiting.is_closed_within(PATIENCE));
     assert_eq!(streaming.rest(), b"/stream");
     assert_eq!(shim.wait().code(), Some(0));
     let lines = shim.log(4);
     assert_eq!(lines.len(), 4);
-    assert!(lines.iter().all(|line| line["ending"] == "complete"), "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line["ending"] == "complete"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -87,7 +97,11 @@ fn a_long_poll_that_outlasts_the_drain_is_told() {
     assert_eq!(answer.value("retry-after"), Some("5"));
     assert!(client.is_closed_within(PATIENCE));
     assert_eq!(shim.wait().code(), Some(0));
-    assert!((500 * MS..2500 * MS).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!(
+        (500 * MS..2500 * MS).contains(&began.elapsed()),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(shim.log(1)[0]["status"], 503);
 }
 
@@ -127,8 +141,14 @@ fn nothing_keeps_a_stopped_shim_alive() {
     assert_eq!(streaming.rest(), b"/str", "cut, not completed");
     // The half head is no request yet; the other two were ended by us.
     let lines = shim.log(2);
-    assert!(lines.iter().all(|line| line["ending"] != "client_gone"), "{lines:?}");
-    let streamed = lines.iter().find(|line| line["target"] == "/stream").unwrap();
+    assert!(
+        lines.iter().all(|line| line["ending"] != "client_gone"),
+        "{lines:?}"
+    );
+    let streamed = lines
+        .iter()
+        .find(|line| line["target"] == "/stream")
+        .unwrap();
     assert_eq!(streamed["ending"], "drained");
 }
 
@@ -143,8 +163,14 @@ fn a_pipelined_request_is_not_left_behind() {
     assert!(client.is_silent_for(200 * MS));
     gate.store(true, Ordering::SeqCst);
     let answer = client.response();
-    assert_eq!((answer.status(), answer.value("connection")), (200, Some("close")));
-    assert!(client.is_closed_within(PATIENCE), "it knows that the second was not read");
+    assert_eq!(
+        (answer.status(), answer.value("connection")),
+        (200, Some("close"))
+    );
+    assert!(
+        client.is_closed_within(PATIENCE),
+        "it knows that the second was not read"
+    );
     assert_eq!(shim.wait().code(), Some(0));
     assert_eq!(upstream.requests().len(), 1);
 }

@@ -8,6 +8,9 @@
 const LONGEST_LINE: usize = 1024;
 const LONGEST_TRAILERS: usize = 8 * 1024;
 
+/// The most trailer fields that are read.
+const MOST_TRAILERS: usize = 32;
+
 /// What the next bytes of a chunked body are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
@@ -120,6 +123,10 @@ impl Chunks {
         };
         match length {
             Some(length) if length <= LONGEST_TRAILERS => {
+                let section = input.get(..length).unwrap_or_default();
+                if !is_field_section(section) {
+                    return Err(BadChunk);
+                }
                 self.0 = State::Done;
                 Ok(Piece::Trailers(length))
             }
@@ -127,6 +134,21 @@ impl Chunks {
             _ => Err(BadChunk),
         }
     }
+}
+
+/// Whether a trailer section is made of field lines, each with its CR: a lax
+/// reader would end the body at a bare LF and take the rest for a request.
+fn is_field_section(section: &[u8]) -> bool {
+    let mut before = 0;
+    let has_bare_feed = section
+        .iter()
+        .any(|&byte| std::mem::replace(&mut before, byte) != b'\r' && byte == b'\n');
+    let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
+    !has_bare_feed
+        && matches!(
+            httparse::parse_headers(section, &mut fields),
+            Ok(httparse::Status::Complete((length, _))) if length == section.len()
+        )
 }
 
 /// Appends the line that opens a chunk of `size` bytes.
@@ -161,7 +183,7 @@ pub fn push_end(out: &mut Vec<u8>, trailers: &[u8]) -> Result<(), BadChunk> {
     ];
     out.extend_from_slice(b"0\r\n");
     if trailers.len() > 2 {
-        let mut fields = [httparse::EMPTY_HEADER; 32];
+        let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
         let Ok(httparse::Status::Complete((_, fields))) =
             httparse::parse_headers(trailers, &mut fields)
         else {
@@ -209,7 +231,7 @@ mod tests {
     #[test]
     fn reads_chunks() {
         type Case<'a> = (&'a str, &'a str, Result<Option<&'a str>, BadChunk>);
-        let cases: [Case<'_>; 15] = [
+        let cases: [Case<'_>; 18] = [
             (
                 "two chunks",
                 "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",

@@ -83,7 +83,11 @@ impl Shim {
         } else {
             "workers = 1\n"
         };
-        fs::write(&file, format!("upstream = \"{upstream}\"\n{workers}{config}")).unwrap();
+        fs::write(
+            &file,
+            format!("upstream = \"{upstream}\"\n{workers}{config}"),
+        )
+        .unwrap();
         let binary = env!("CARGO_BIN_EXE_tokenshim");
         let mut command = match descriptors {
             None => Command::new(binary),
@@ -178,7 +182,9 @@ impl Shim {
     }
 
     fn proc(&self, file: &str) -> PathBuf {
-        Path::new("/proc").join(self.child.id().to_string()).join(file)
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join(file)
     }
 
     /// A `kB` line of `/proc/PID/status`.
@@ -569,7 +575,11 @@ impl Message {
     /// The Matrix error code of an answer of the shim's own.
     #[track_caller]
     pub fn errcode(&self) -> String {
-        assert_eq!(self.value("content-type"), Some("application/json"), "{self:?}");
+        assert_eq!(
+            self.value("content-type"),
+            Some("application/json"),
+            "{self:?}"
+        );
         assert_eq!(self.value("access-control-allow-origin"), Some("*"));
         let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         json["errcode"].as_str().unwrap().to_owned()
@@ -597,7 +607,10 @@ impl Message {
         if hosts.len() != 1 || !is_host(hosts[0]) {
             return Err("host".into());
         }
-        let (lengths, codings) = (self.values("content-length"), self.values("transfer-encoding"));
+        let (lengths, codings) = (
+            self.values("content-length"),
+            self.values("transfer-encoding"),
+        );
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let is_framed = lengths.len() + codings.len() < 2
             && lengths.iter().all(|length| is_number(length))
@@ -633,7 +646,10 @@ fn field(line: &[u8]) -> Result<(String, String), String> {
         return Err("field name".into());
     }
     let value = value[1..].trim_ascii();
-    if value.iter().any(|&byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
+    if value
+        .iter()
+        .any(|&byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
+    {
         return Err("field value".into());
     }
     Ok((text(name), text(value)))
@@ -689,7 +705,12 @@ impl Upstream {
     /// Answers with method, target and the length of the body.
     pub fn echo() -> Self {
         Self::answer(|request| {
-            let line = format!("{} {} {}", request.method(), request.target(), request.body.len());
+            let line = format!(
+                "{} {} {}",
+                request.method(),
+                request.target(),
+                request.body.len()
+            );
             ok(&line)
         })
     }
@@ -710,7 +731,11 @@ impl Upstream {
                 let serve = move || {
                     let end = End::new(wire, number, Some(Arc::clone(&tally)));
                     if catch_unwind(AssertUnwindSafe(|| script(end))).is_err() {
-                        tally.faults.lock().unwrap().push("the script panicked".into());
+                        tally
+                            .faults
+                            .lock()
+                            .unwrap()
+                            .push("the script panicked".into());
                     }
                     tally.open.fetch_sub(1, Ordering::SeqCst);
                 };
@@ -754,7 +779,11 @@ pub fn ok(body: &str) -> Vec<u8> {
 }
 
 pub fn response(status: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// A request without a body.
