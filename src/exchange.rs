@@ -61,19 +61,24 @@ pub async fn run(mut exchange: Exchange<'_>, head: &mut Vec<u8>) -> Result<Next,
         return Ok(next);
     }
     // The second attempt, if it is one, gets a connection that nobody used.
-    let link = upstream::connect(&worker.settings, &worker.buffers)
-        .await
-        .map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(error = %error, cause, "request not forwarded");
-            match error {
-                ConnectError::Refused(_) => Refusal::UpstreamDown,
-                ConnectError::Timeout => Refusal::UpstreamTimeout,
-            }
-        })?;
+    let link = tokio::select! {
+        biased;
+        link = upstream::connect(&worker.settings, &worker.buffers) => link.map_err(not_connected)?,
+        // Nobody waits for the answer any more: nothing is sent.
+        _ = upload::watch(exchange.client, exchange.input) => return Ok(Next::Close),
+    };
     match exchange.attempt(link, head).await? {
         Attempt::Done(next) => Ok(next),
         Attempt::Stale => Err(Refusal::UpstreamBroken),
+    }
+}
+
+fn not_connected(error: ConnectError) -> Refusal {
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
+    tracing::warn!(%error, cause, "request not forwarded");
+    match error {
+        ConnectError::Refused(_) => Refusal::UpstreamDown,
+        ConnectError::Timeout => Refusal::UpstreamTimeout,
     }
 }
 

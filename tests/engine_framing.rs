@@ -51,13 +51,33 @@ fn responses_are_framed_anew_and_keep_their_trailers() {
 #[test]
 fn bodies_that_cannot_be_are_not_waited_for() {
     let heads = [
-        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n", Some("1234")),
-        ("HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", None),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
+            Some("1234"),
+        ),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            None,
+        ),
         ("HEAD", "HTTP/1.1 200 OK\r\n\r\n", None),
         ("GET", "HTTP/1.1 204 No Content\r\n\r\n", None),
-        ("GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", None),
-        ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nETag: \"x\"\r\n\r\n", Some("1234")),
-        ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Some("0")),
+        (
+            "GET",
+            "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+            None,
+        ),
+        (
+            "GET",
+            "HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nETag: \"x\"\r\n\r\n",
+            Some("1234"),
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            Some("0"),
+        ),
     ];
     for (method, head, length) in heads {
         let upstream = Upstream::answer(move |_| head.into());
@@ -67,7 +87,10 @@ fn bodies_that_cannot_be_are_not_waited_for() {
             client.send(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n"));
             let answer = client.response_to(method == "HEAD");
             assert_eq!(answer.value("content-length"), length, "{method}: {head}");
-            assert!(client.is_silent_for(Duration::from_millis(10)), "{method}: {head}");
+            assert!(
+                client.is_silent_for(Duration::from_millis(10)),
+                "{method}: {head}"
+            );
         }
         assert_eq!(upstream.connections(), 1, "{method}: {head}");
     }
@@ -89,14 +112,20 @@ fn an_answer_of_our_own_to_head_has_no_body() {
 #[test]
 fn an_old_client_gets_no_chunks() {
     let upstream = Upstream::answer(|request| match request.target() {
-        "/chunked" => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".to_vec(),
+        "/chunked" => {
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+                .to_vec()
+        }
         _ => ok("sized"),
     });
     let shim = Shim::start(&upstream, "");
     let mut client = shim.connect();
     client.send("GET /sized HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let answer = client.response();
-    assert_eq!((answer.text(), answer.value("connection")), ("sized".into(), Some("keep-alive")));
+    assert_eq!(
+        (answer.text(), answer.value("connection")),
+        ("sized".into(), Some("keep-alive"))
+    );
     client.send("GET /chunked HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let answer = client.response();
     assert_eq!(answer.value("transfer-encoding"), None);
@@ -107,7 +136,12 @@ fn an_old_client_gets_no_chunks() {
     assert_eq!(client.response().value("connection"), Some("close"));
     assert!(client.is_closed_within(PATIENCE));
     // The upstream's framing is not the client's business.
-    assert!(upstream.requests().iter().all(|request| request.start.ends_with("HTTP/1.1")));
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|request| request.start.ends_with("HTTP/1.1"))
+    );
 }
 
 #[test]
@@ -148,7 +182,10 @@ fn a_cut_answer_is_seen_as_cut() {
         let mut client = shim.connect();
         client.send(get("/"));
         let got = String::from_utf8(client.rest()).unwrap();
-        assert!(got.contains("half") && !got.ends_with("0\r\n\r\n"), "{got:?}");
+        assert!(
+            got.contains("half") && !got.ends_with("0\r\n\r\n"),
+            "{got:?}"
+        );
         let lines = shim.log(1);
         assert_eq!(lines[0]["ending"], "upstream_error");
     }
@@ -210,7 +247,10 @@ fn a_byte_at_a_time_is_read_the_same() {
 #[test]
 fn large_bodies_arrive_as_they_were_sent() {
     let upstream = Upstream::answer(|request| {
-        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", request.body.len());
+        let mut answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            request.body.len()
+        );
         answer.push_str(&request.text());
         answer.into_bytes()
     });
@@ -247,7 +287,9 @@ fn pipelined_requests_are_answered_in_order() {
         batch += &match number % 3 {
             0 => get(&target),
             1 => with_body("POST", &target, &format!("sized {number}")),
-            _ => format!("PUT {target} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nput\r\n0\r\n\r\n"),
+            _ => format!(
+                "PUT {target} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nput\r\n0\r\n\r\n"
+            ),
         };
     }
     client.send(batch);
@@ -259,6 +301,15 @@ fn pipelined_requests_are_answered_in_order() {
         };
         assert_eq!(client.response().text(), format!("/{number} {body}"));
     }
-    let seen: Vec<_> = upstream.requests().iter().map(|request| request.target().to_owned()).collect();
-    assert_eq!(seen, (0..40).map(|number| format!("/{number}")).collect::<Vec<_>>());
+    let seen: Vec<_> = upstream
+        .requests()
+        .iter()
+        .map(|request| request.target().to_owned())
+        .collect();
+    assert_eq!(
+        seen,
+        (0..40)
+            .map(|number| format!("/{number}"))
+            .collect::<Vec<_>>()
+    );
 }

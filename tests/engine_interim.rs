@@ -15,7 +15,10 @@ fn the_upstream_says_when_to_continue() {
     let upstream = Upstream::start(|mut end| {
         while let Some(mut request) = end.request_head() {
             assert_eq!(request.value("expect"), Some("100-continue"));
-            assert!(end.is_silent_for(Duration::from_millis(150)), "no body before 100");
+            assert!(
+                end.is_silent_for(Duration::from_millis(150)),
+                "no body before 100"
+            );
             end.send("HTTP/1.1 100 Continue\r\n\r\n");
             if end.body(&mut request, false).is_none() {
                 return;
@@ -27,7 +30,10 @@ fn the_upstream_says_when_to_continue() {
     let mut client = shim.connect();
     for _ in 0..2 {
         client.send(ASKING);
-        assert!(client.is_silent_for(Duration::from_millis(50)), "nobody said 100 yet");
+        assert!(
+            client.is_silent_for(Duration::from_millis(50)),
+            "nobody said 100 yet"
+        );
         assert_eq!(client.response().status(), 100);
         client.send("hello");
         assert_eq!(client.response().text(), "hello");
@@ -76,18 +82,26 @@ fn a_form_that_is_looked_into_is_asked_for_by_us() {
     let upstream = Upstream::echo();
     let shim = Shim::start(&upstream, "");
     let mut client = shim.connect();
-    let head = ASKING.replace("Expect", "Content-Type: application/x-www-form-urlencoded\r\nExpect");
+    let head = ASKING.replace(
+        "Expect",
+        "Content-Type: application/x-www-form-urlencoded\r\nExpect",
+    );
     client.send(head);
     assert_eq!(client.response().status(), 100);
     client.send("a=b&c");
     assert_eq!(client.response().text(), "POST /up 5");
-    assert_eq!(upstream.requests()[0].value("expect"), None, "answered already");
+    assert_eq!(
+        upstream.requests()[0].value("expect"),
+        None,
+        "answered already"
+    );
 }
 
 #[test]
 fn early_hints_reach_those_who_know_them() {
     let upstream = Upstream::answer(|_| {
-        let mut answer = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nKeep-Alive: x\r\n\r\n".repeat(3);
+        let mut answer =
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nKeep-Alive: x\r\n\r\n".repeat(3);
         answer.extend_from_slice(&ok("final"));
         answer
     });
@@ -160,7 +174,11 @@ fn a_refused_upload_is_told_so() {
         assert_eq!((answer.status(), answer.text()), (413, "too large".into()));
         assert_eq!(answer.value("connection"), Some("close"));
     }
-    assert!(shim.log(5).iter().all(|line| line["status"] == 413 && line["ending"] == "complete"));
+    assert!(
+        shim.log(5)
+            .iter()
+            .all(|line| line["status"] == 413 && line["ending"] == "complete")
+    );
 }
 
 #[test]
@@ -184,7 +202,11 @@ fn a_small_refused_body_costs_no_connection() {
     let shim = Shim::start(&upstream, "");
     let mut client = shim.connect();
     for _ in 0..3 {
-        client.send(engine::with_body("POST", "/_matrix/client/v3/createRoom", "{\"a\":1}"));
+        client.send(engine::with_body(
+            "POST",
+            "/_matrix/client/v3/createRoom",
+            "{\"a\":1}",
+        ));
         assert_eq!(client.response().status(), 401);
     }
     client.send(get("/next"));

@@ -35,15 +35,47 @@ fn check(upstream: &Upstream) {
 #[test]
 fn what_can_be_framed_in_two_ways_is_refused() {
     let cases: [(&str, &str, u16); 32] = [
-        ("length and coding", "Content-Length: 4\r\nTransfer-Encoding: chunked", 400),
-        ("coding and length", "Transfer-Encoding: chunked\r\nContent-Length: 4", 400),
-        ("coding and zero length", "Transfer-Encoding: chunked\r\nContent-Length: 0", 400),
+        (
+            "length and coding",
+            "Content-Length: 4\r\nTransfer-Encoding: chunked",
+            400,
+        ),
+        (
+            "coding and length",
+            "Transfer-Encoding: chunked\r\nContent-Length: 4",
+            400,
+        ),
+        (
+            "coding and zero length",
+            "Transfer-Encoding: chunked\r\nContent-Length: 0",
+            400,
+        ),
         ("identity", "Transfer-Encoding: identity", 501),
-        ("gzip before chunked", "Transfer-Encoding: gzip, chunked", 501),
-        ("chunked before gzip", "Transfer-Encoding: chunked, gzip", 501),
-        ("chunked listed twice", "Transfer-Encoding: chunked, chunked", 501),
-        ("chunked on two lines", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 501),
-        ("identity and chunked lines", "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", 501),
+        (
+            "gzip before chunked",
+            "Transfer-Encoding: gzip, chunked",
+            501,
+        ),
+        (
+            "chunked before gzip",
+            "Transfer-Encoding: chunked, gzip",
+            501,
+        ),
+        (
+            "chunked listed twice",
+            "Transfer-Encoding: chunked, chunked",
+            501,
+        ),
+        (
+            "chunked on two lines",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            501,
+        ),
+        (
+            "identity and chunked lines",
+            "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
+            501,
+        ),
         ("almost chunked", "Transfer-Encoding: xchunked", 501),
         ("quoted", "Transfer-Encoding: \"chunked\"", 501),
         ("with a parameter", "Transfer-Encoding: chunked;q=1", 501),
@@ -64,7 +96,11 @@ fn what_can_be_framed_in_two_ways_is_refused() {
         ("underscore", "Content-Length: 4_0", 400),
         ("empty length", "Content-Length:", 400),
         ("two lengths", "Content-Length: 4\r\nContent-Length: 5", 400),
-        ("the same length twice", "Content-Length: 4\r\nContent-Length: 4", 400),
+        (
+            "the same length twice",
+            "Content-Length: 4\r\nContent-Length: 4",
+            400,
+        ),
         ("past 64 bits", "Content-Length: 18446744073709551620", 400),
         ("NUL", "Content-Length: 4\0", 400),
     ];
@@ -86,7 +122,11 @@ fn what_is_no_request_is_refused() {
     let cases: [(&str, &str, u16); 27] = [
         ("no host", "GET / HTTP/1.1\r\nX: y", 400),
         ("two hosts", "GET / HTTP/1.1\r\nHost: h\r\nHost: i", 400),
-        ("the same host twice", "GET / HTTP/1.1\r\nHost: h\r\nHost: h", 400),
+        (
+            "the same host twice",
+            "GET / HTTP/1.1\r\nHost: h\r\nHost: h",
+            400,
+        ),
         ("empty host", "GET / HTTP/1.1\r\nHost:", 400),
         ("user in host", "GET / HTTP/1.1\r\nHost: user@h", 400),
         ("path in host", "GET / HTTP/1.1\r\nHost: h/path", 400),
@@ -109,7 +149,11 @@ fn what_is_no_request_is_refused() {
         ("preface of HTTP/2", "PRI * HTTP/2.0", 505),
         ("no colon", "GET / HTTP/1.1\r\nHost: h\r\nX", 400),
         ("no name", "GET / HTTP/1.1\r\nHost: h\r\n: y", 400),
-        ("space in a name", "GET / HTTP/1.1\r\nHost: h\r\nX Y: z", 400),
+        (
+            "space in a name",
+            "GET / HTTP/1.1\r\nHost: h\r\nX Y: z",
+            400,
+        ),
         ("first line folded", "GET / HTTP/1.1\r\n Host: h", 400),
     ];
     let upstream = Upstream::echo();
@@ -118,9 +162,21 @@ fn what_is_no_request_is_refused() {
         refused(&shim, name, format!("{head}\r\n\r\n").as_bytes(), status);
     }
     let too_long = [
-        ("many fields", format!("GET / HTTP/1.1\r\nHost: h\r\n{many}\r\n"), 431),
-        ("long field", format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long}\r\n\r\n"), 431),
-        ("long target", format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"), 414),
+        (
+            "many fields",
+            format!("GET / HTTP/1.1\r\nHost: h\r\n{many}\r\n"),
+            431,
+        ),
+        (
+            "long field",
+            format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long}\r\n\r\n"),
+            431,
+        ),
+        (
+            "long target",
+            format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"),
+            414,
+        ),
     ];
     for (name, head, status) in &too_long {
         refused(&shim, name, head.as_bytes(), *status);
@@ -133,7 +189,11 @@ fn what_is_no_request_is_refused() {
 #[test]
 fn a_sound_message_with_a_refused_target_ends_where_it_says() {
     let cases: [(&str, &str, u16); 7] = [
-        ("user in authority", "GET http://user@h/ HTTP/1.1\r\nHost: h", 400),
+        (
+            "user in authority",
+            "GET http://user@h/ HTTP/1.1\r\nHost: h",
+            400,
+        ),
         ("empty authority", "GET http:/// HTTP/1.1\r\nHost: h", 400),
         ("other scheme", "GET ftp://h/ HTTP/1.1\r\nHost: h", 400),
         ("relative path", "GET x HTTP/1.1\r\nHost: h", 400),
@@ -156,7 +216,12 @@ fn a_sound_message_with_a_refused_target_ends_where_it_says() {
             assert_eq!(client.response().text(), "GET /next 0", "case: {name}");
         }
     }
-    assert!(upstream.requests().iter().all(|request| request.target() == "/next"));
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|request| request.target() == "/next")
+    );
 }
 
 #[test]
@@ -198,7 +263,12 @@ fn a_broken_chunked_body_is_the_clients_fault() {
         assert_eq!(client.response().text(), "GET /sound 0", "behind: {name}");
         assert_eq!(upstream.requests().len(), before + 1, "behind: {name}");
     }
-    assert!(upstream.requests().iter().all(|request| request.target() == "/sound"));
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|request| request.target() == "/sound")
+    );
     let lines = shim.log(44);
     let statuses: Vec<_> = lines.iter().filter(|line| line["status"] == 400).collect();
     assert_eq!(statuses.len(), 22);
@@ -225,7 +295,10 @@ fn what_is_only_sloppy_is_made_strict() {
         let mut client = shim.connect();
         client.send(bytes);
         assert_eq!(client.response().text(), expected, "case: {name}");
-        assert!(client.is_silent_for(Duration::from_millis(5)), "case: {name}");
+        assert!(
+            client.is_silent_for(Duration::from_millis(5)),
+            "case: {name}"
+        );
         assert_eq!(upstream.requests().len(), count + 1, "case: {name}");
     }
     assert_eq!(upstream.requests()[10].value("host"), Some("i:1"));
@@ -235,21 +308,51 @@ fn what_is_only_sloppy_is_made_strict() {
 fn an_upstream_that_speaks_no_http_is_not_passed_on() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(40_000));
     let cases: [(&str, &str); 16] = [
-        ("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"),
-        ("signed length", "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello"),
-        ("list of lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello"),
-        ("other coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
-        ("space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello"),
-        ("folded", "HTTP/1.1 200 OK\r\nX: y\r\n z\r\nContent-Length: 0\r\n\r\n"),
-        ("NUL", "HTTP/1.1 200 OK\r\nX: \0\r\nContent-Length: 0\r\n\r\n"),
-        ("bare return", "HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n"),
+        (
+            "two lengths",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        ),
+        (
+            "signed length",
+            "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+        ),
+        (
+            "list of lengths",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello",
+        ),
+        (
+            "other coding",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "space before the colon",
+            "HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello",
+        ),
+        (
+            "folded",
+            "HTTP/1.1 200 OK\r\nX: y\r\n z\r\nContent-Length: 0\r\n\r\n",
+        ),
+        (
+            "NUL",
+            "HTTP/1.1 200 OK\r\nX: \0\r\nContent-Length: 0\r\n\r\n",
+        ),
+        (
+            "bare return",
+            "HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n",
+        ),
         ("HTTP/2", "HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n"),
         ("two digits", "HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n"),
-        ("four digits", "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"),
+        (
+            "four digits",
+            "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+        ),
         ("too small", "HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n"),
         ("another protocol", "SSH-2.0-OpenSSH_9.6\r\n\r\n"),
         ("0.9", "<html>hello</html>\r\n\r\n"),
-        ("change of protocol unasked", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
+        (
+            "change of protocol unasked",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
+        ),
         ("endless head", &long),
     ];
     for (name, answer) in cases {

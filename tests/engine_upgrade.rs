@@ -67,7 +67,10 @@ fn bytes_pass_both_ways_behind_a_101() {
     drop(client);
     until("the upstream is released", || upstream.open() == 0);
     let line = &shim.log(1)[0];
-    assert_eq!((&line["status"], &line["bytes"]), (&101.into(), &3_000_015.into()));
+    assert_eq!(
+        (&line["status"], &line["bytes"]),
+        (&101.into(), &3_000_015.into())
+    );
 }
 
 #[test]
@@ -149,10 +152,19 @@ fn a_refused_change_leaves_http() {
 fn who_did_not_ask_is_not_switched() {
     let asking = [
         ("not at all", get("/")),
-        ("not nominated", get("/").replace("\r\n\r\n", "\r\nUpgrade: websocket\r\n\r\n")),
-        ("nothing named", get("/").replace("\r\n\r\n", "\r\nConnection: Upgrade\r\n\r\n")),
+        (
+            "not nominated",
+            get("/").replace("\r\n\r\n", "\r\nUpgrade: websocket\r\n\r\n"),
+        ),
+        (
+            "nothing named",
+            get("/").replace("\r\n\r\n", "\r\nConnection: Upgrade\r\n\r\n"),
+        ),
         ("1.0", ASKING.replace("1.1", "1.0")),
-        ("with a body", ASKING.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello")),
+        (
+            "with a body",
+            ASKING.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello"),
+        ),
     ];
     for (name, request) in asking {
         let upstream = Upstream::start(move |mut end| {

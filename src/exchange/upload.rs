@@ -73,7 +73,7 @@ impl Upload<'_> {
 
 /// Waits for the client to leave. What it sends is its next request and stays
 /// in the input, as long as there is room.
-async fn watch(client: &Shared, input: &mut Buffer) -> BodyError {
+pub(super) async fn watch(client: &Shared, input: &mut Buffer) -> BodyError {
     loop {
         match input.fill(client, head::LONGEST).await {
             Ok(0) => return BodyError::SourceClosed,
