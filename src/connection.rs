@@ -16,7 +16,7 @@ use tokio::time;
 
 use crate::{
     access_log::{Ending, Record},
-    exchange::{self, Exchange},
+    exchange::{self, Exchange, Next},
     http1::{
         body::Incoming,
         buffer::Buffer,
@@ -37,17 +37,6 @@ const LONGEST_SMALL_BODY: u64 = 64 * 1024;
 /// nginx's `lingering_timeout` and `lingering_time`.
 const LINGER_IDLE: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(30);
-
-/// What follows a request on its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Another request.
-    Request,
-    /// Nothing: the client knows, or has gone.
-    Close,
-    /// Nothing, but the client may still be sending.
-    Linger,
-}
 
 struct Connection<'w> {
     worker: &'w Rc<Worker>,

@@ -17,7 +17,6 @@ use self::{
 };
 use crate::{
     access_log::{Ending, Record},
-    connection::Next,
     http1::{body::BodyError, buffer::Buffer, chunked::BadChunk, length::Length, stream::Shared},
     plan::Plan,
     refusal::{Malformed, Refusal},
@@ -25,6 +24,17 @@ use crate::{
     upstream::{self, ConnectError, Link},
     worker::Worker,
 };
+
+/// What follows a request on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another request.
+    Request,
+    /// Nothing: the client knows, or has gone.
+    Close,
+    /// Nothing, but the client may still be sending.
+    Linger,
+}
 
 /// What an exchange needs of its connection.
 #[derive(Debug)]
@@ -63,7 +73,7 @@ pub async fn run(mut exchange: Exchange<'_>, head: &mut Vec<u8>) -> Result<Next,
     // The second attempt, if it is one, gets a connection that nobody used.
     let link = tokio::select! {
         biased;
-        link = upstream::connect(&worker.settings, &worker.buffers) => link.map_err(not_connected)?,
+        link = upstream::connect(&worker.settings, &worker.buffers) => link.map_err(|error| not_connected(&error))?,
         // Nobody waits for the answer any more: nothing is sent.
         _ = upload::watch(exchange.client, exchange.input) => return Ok(Next::Close),
     };
@@ -73,8 +83,8 @@ pub async fn run(mut exchange: Exchange<'_>, head: &mut Vec<u8>) -> Result<Next,
     }
 }
 
-fn not_connected(error: ConnectError) -> Refusal {
-    let cause = std::error::Error::source(&error).map(ToString::to_string);
+fn not_connected(error: &ConnectError) -> Refusal {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(%error, cause, "request not forwarded");
     match error {
         ConnectError::Refused(_) => Refusal::UpstreamDown,

@@ -7,10 +7,10 @@
 //! `GET /_matrix/client/r0/sync?since=s1&access_token=…`.
 //!
 //! 1. **Start.** Long before you came, [`serve`] read the [`config`], bound its sockets
-//!    ([`listen`]) and started one [`worker`] thread for each core. What a worker has to
+//!    ([`listen`]) and started one worker [`thread`] for each core. What a worker has to
 //!    know is in [`settings`].
 //! 2. **The door.** The acceptor gives your connection to the worker with the fewest; from
-//!    here on one thread has all that you need. [`connection`] waits for your first byte
+//!    here on one [`worker`] has all that you need. [`connection`] waits for your first byte
 //!    without holding a buffer, and reads your head ([`http1::head`]). If you break HTTP's
 //!    grammar you are answered here, and logged like everybody.
 //! 3. **The plan.** [`plan`] is the pure half: bytes in, a decision out, no clock and no
@@ -62,6 +62,7 @@ pub mod secret;
 pub mod serve;
 pub mod settings;
 pub mod target;
+pub mod thread;
 pub mod tunnel;
 pub mod upstream;
 pub mod worker;

@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     config::{Listen, TrustedProxies},
     hygiene::Peer,
-    worker::{Handle, Socket},
+    thread::{Handle, Socket},
 };
 
 /// What nginx asks for; the kernel's own limit still applies.

@@ -22,7 +22,7 @@ use crate::{
     listen::{self, Listener},
     requirement,
     settings::Settings,
-    worker::{self, Handle, Message},
+    thread::{self, Handle, Message},
 };
 
 /// How long the logs may take to be written at the end.
@@ -136,7 +136,7 @@ impl Server {
         let workers = (0..config.workers.get())
             .map(|number| {
                 let log = (config.access_log.format, lines.clone());
-                worker::start(number, Arc::clone(settings), log, end.clone())
+                thread::start(number, Arc::clone(settings), log, end.clone())
             })
             .collect::<io::Result<_>>()
             .map_err(Failure::other)?;

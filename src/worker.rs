@@ -1,54 +1,25 @@
-//! One thread with everything it needs: runtime, upstream connections, buffers,
-//! log lines. Nothing on the request path is shared with another worker.
+//! What the connections of one worker share: configuration, upstream
+//! connections, buffers, log lines. Nothing on the request path is shared with
+//! another worker.
 
 use std::{
     cell::{Cell, RefCell},
-    fmt, io,
+    fmt,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::Waker,
-    thread,
-    time::Duration,
 };
 
 use slab::Slab;
-use tokio::{
-    sync::{Notify, mpsc},
-    task::LocalSet,
-};
+use tokio::sync::Notify;
 
 use crate::{
     access_log::{Lines, sink::Sink},
     config::AccessLogFormat,
-    connection,
-    http1::{buffer, stream::Stream},
-    hygiene::Peer,
+    http1::buffer,
     settings::Settings,
     upstream::Pool,
 };
-
-/// A socket on its way from the acceptor to a worker.
-#[derive(Debug)]
-pub enum Socket {
-    /// TCP.
-    Tcp(std::net::TcpStream),
-    /// Unix.
-    Unix(std::os::unix::net::UnixStream),
-}
-
-/// What a worker is told.
-#[derive(Debug)]
-pub enum Message {
-    /// Serve this connection.
-    Serve(Socket, Peer),
-    /// Finish what was begun, close what is idle.
-    Drain,
-    /// Cut what still waits.
-    Cut,
-}
 
 /// How far the shutdown is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +51,21 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// A worker without connections.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, format: AccessLogFormat, sink: Sink) -> Rc<Self> {
+        Rc::new(Self {
+            lines: Lines::new(format, Arc::clone(&settings.redactor), sink),
+            pool: Pool::new(settings.timeouts.upstream_idle),
+            buffers: Rc::default(),
+            heads: RefCell::default(),
+            phase: Cell::default(),
+            tasks: RefCell::default(),
+            ended: Notify::new(),
+            settings,
+        })
+    }
+
     /// How far the shutdown is.
     pub fn phase(&self) -> Phase {
         self.phase.get()
@@ -103,8 +89,26 @@ impl Worker {
         }
     }
 
+    /// Makes room for one more connection; returns its key.
+    pub fn enter(&self) -> usize {
+        self.tasks.borrow_mut().insert(Waker::noop().clone())
+    }
+
+    /// From now on, the connection with this key is woken when the phase changes.
+    pub fn wake(&self, key: usize, waker: Waker) {
+        if let Some(slot) = self.tasks.borrow_mut().get_mut(key) {
+            *slot = waker;
+        }
+    }
+
+    /// Forgets a connection.
+    pub fn leave(&self, key: usize) {
+        self.tasks.borrow_mut().try_remove(key);
+        self.ended.notify_one();
+    }
+
     /// Moves on and lets every connection see it.
-    fn advance(&self, phase: Phase) {
+    pub fn advance(&self, phase: Phase) {
         self.phase.set(phase);
         if phase == Phase::Cut {
             self.lines.stop();
@@ -115,7 +119,7 @@ impl Worker {
     }
 
     /// Waits for the last connection to end.
-    async fn drained(&self) {
+    pub async fn drained(&self) {
         while !self.tasks.borrow().is_empty() {
             self.ended.notified().await;
         }
@@ -127,163 +131,5 @@ impl fmt::Debug for Worker {
         f.debug_struct("Worker")
             .field("phase", &self.phase)
             .finish_non_exhaustive()
-    }
-}
-
-/// A connection's place in its worker: it can be woken, and it is counted until
-/// it ends, by panic too.
-struct Place {
-    worker: Rc<Worker>,
-    key: usize,
-    load: Arc<AtomicUsize>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.worker.tasks.borrow_mut().try_remove(self.key);
-        self.load.fetch_sub(1, Ordering::Relaxed);
-        self.worker.ended.notify_one();
-    }
-}
-
-/// The far end of a worker.
-#[derive(Debug)]
-pub struct Handle {
-    messages: mpsc::UnboundedSender<Message>,
-    load: Arc<AtomicUsize>,
-}
-
-impl Handle {
-    /// How many connections it serves.
-    #[must_use]
-    pub fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
-    }
-
-    /// Gives it a connection.
-    pub fn serve(&self, socket: Socket, peer: Peer) {
-        self.load.fetch_add(1, Ordering::Relaxed);
-        self.tell(Message::Serve(socket, peer));
-    }
-
-    /// Tells it something; one that has ended needs no telling.
-    pub fn tell(&self, message: Message) {
-        let _ = self.messages.send(message);
-    }
-}
-
-/// Sends word when a thread ends, by panic too.
-struct Farewell(mpsc::UnboundedSender<()>);
-
-impl Drop for Farewell {
-    fn drop(&mut self) {
-        // Nobody listens once the process ends.
-        let _ = self.0.send(());
-    }
-}
-
-/// Starts a worker with its access log; `end` hears of its end.
-///
-/// # Errors
-///
-/// The thread's or the runtime's.
-pub fn start(
-    number: usize,
-    settings: Arc<Settings>,
-    (format, sink): (AccessLogFormat, Sink),
-    end: mpsc::UnboundedSender<()>,
-) -> io::Result<Handle> {
-    let (messages, inbox) = mpsc::unbounded_channel();
-    let load = Arc::new(AtomicUsize::new(0));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let counted = Arc::clone(&load);
-    thread::Builder::new()
-        .name(format!("worker-{number}"))
-        .spawn(move || {
-            let _farewell = Farewell(end);
-            let worker = Rc::new(Worker {
-                lines: Lines::new(format, Arc::clone(&settings.redactor), sink),
-                pool: Pool::new(settings.timeouts.upstream_idle),
-                buffers: Rc::default(),
-                heads: RefCell::default(),
-                phase: Cell::default(),
-                tasks: RefCell::default(),
-                ended: Notify::new(),
-                settings,
-            });
-            LocalSet::new().block_on(&runtime, run(worker, inbox, counted));
-        })?;
-    Ok(Handle { messages, load })
-}
-
-/// How long the last answers may take to leave once waiting was cut.
-const FAREWELL: Duration = Duration::from_secs(1);
-
-/// Serves connections until it is drained.
-async fn run(
-    worker: Rc<Worker>,
-    mut inbox: mpsc::UnboundedReceiver<Message>,
-    load: Arc<AtomicUsize>,
-) {
-    let (flushing, reaping) = (Rc::clone(&worker), Rc::clone(&worker));
-    tokio::task::spawn_local(async move { flushing.lines.keep_flushing().await });
-    tokio::task::spawn_local(async move { reaping.pool.keep_reaping().await });
-    while let Some(message) = inbox.recv().await {
-        match message {
-            Message::Serve(socket, peer) => serve(&worker, socket, peer, &load),
-            Message::Drain => {
-                worker.advance(Phase::Draining);
-                break;
-            }
-            Message::Cut => {
-                worker.advance(Phase::Cut);
-                break;
-            }
-        }
-    }
-    let cut = async {
-        while worker.phase() < Phase::Cut {
-            match inbox.recv().await {
-                // Accepted just before: it gets its answer, too.
-                Some(Message::Serve(socket, peer)) => serve(&worker, socket, peer, &load),
-                Some(Message::Drain) => {}
-                Some(Message::Cut) | None => worker.advance(Phase::Cut),
-            }
-        }
-        tokio::time::sleep(FAREWELL).await;
-    };
-    tokio::select! {
-        () = worker.drained() => {}
-        () = cut => {}
-    }
-}
-
-/// Gives a connection its task.
-fn serve(worker: &Rc<Worker>, socket: Socket, peer: Peer, load: &Arc<AtomicUsize>) {
-    let stream = match socket {
-        Socket::Tcp(stream) => tokio::net::TcpStream::from_std(stream).map(Stream::Tcp),
-        Socket::Unix(stream) => tokio::net::UnixStream::from_std(stream).map(Stream::Unix),
-    };
-    // Registered before the task runs, so that a drain cannot overlook it.
-    let key = worker.tasks.borrow_mut().insert(Waker::noop().clone());
-    let place = Place {
-        worker: Rc::clone(worker),
-        key,
-        load: Arc::clone(load),
-    };
-    match stream {
-        Err(error) => tracing::warn!(%error, "accepted socket cannot be used"),
-        Ok(stream) => {
-            tokio::task::spawn_local(async move {
-                let waker =
-                    std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
-                if let Some(slot) = place.worker.tasks.borrow_mut().get_mut(place.key) {
-                    *slot = waker;
-                }
-                connection::serve(&place.worker, stream, peer).await;
-            });
-        }
     }
 }

@@ -194,6 +194,11 @@ impl Shim {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// How many descriptors are open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
     /// User and system time, in clock ticks of 10 ms.
     pub fn cpu_ticks(&self) -> u64 {
         let text = fs::read_to_string(self.proc("stat")).unwrap();

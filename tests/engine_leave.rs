@@ -1,0 +1,207 @@
+//! A client that leaves is not worked for any longer, and leaves a line.
+
+#[path = "support/engine.rs"]
+mod engine;
+
+use std::{
+    net::TcpStream,
+    sync::Arc,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use engine::{End, Shim, Upstream, get, ok, until, with_body};
+
+/// How soon the upstream has to learn of it.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Answers `/stream` without an end, everything else never.
+fn unhurried() -> Upstream {
+    Upstream::start(|mut end| {
+        let Some(request) = end.request_head() else {
+            return;
+        };
+        if request.target() == "/stream" {
+            let _ =
+                end.try_send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        }
+        while matches!(end.fill(), Ok(1..)) {}
+    })
+}
+
+#[track_caller]
+fn upstream_learns(upstream: &Upstream, began: Instant) {
+    until("the upstream is released", || upstream.open() == 0);
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_upstream_learns_of_it_at_once() {
+    let cases = [
+        ("waiting for the answer", get("/wait"), 499, 0),
+        (
+            "sized body half sent",
+            with_body("POST", "/b", "hello").replace("hello", "he"),
+            499,
+            0,
+        ),
+        (
+            "chunked body half sent",
+            "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe".into(),
+            499,
+            0,
+        ),
+        (
+            "waiting to continue",
+            "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+                .into(),
+            499,
+            0,
+        ),
+        ("answer half received", get("/stream"), 200, 4),
+        (
+            "the next request sent already",
+            get("/wait") + &get("/next"),
+            499,
+            0,
+        ),
+    ];
+    for (name, request, status, bytes) in cases {
+        for is_half_closed in [false, true] {
+            let upstream = unhurried();
+            let shim = Shim::start(&upstream, "");
+            let mut client = shim.connect();
+            client.send(&request);
+            until("the upstream has it", || upstream.open() == 1);
+            if status == 200 {
+                until("the answer began", || {
+                    client.fill().unwrap();
+                    client.input.ends_with(b"half\r\n")
+                });
+            }
+            let began = Instant::now();
+            if is_half_closed {
+                // For HTTP the same as leaving; only a tunnel knows half an end.
+                client.finish();
+                upstream_learns(&upstream, began);
+            } else {
+                drop(client);
+                upstream_learns(&upstream, began);
+            }
+            let lines = shim.log(1);
+            assert_eq!(lines.len(), 1, "case: {name}: {lines:?}");
+            assert_eq!(lines[0]["status"], status, "case: {name}");
+            assert_eq!(lines[0]["ending"], "client_gone", "case: {name}");
+            assert_eq!(lines[0]["bytes"], bytes, "case: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_reset_is_leaving_too() {
+    let upstream = Upstream::answer(|_| ok(&"x".repeat(40_000_000)));
+    let shim = Shim::start(&upstream, "");
+    let mut client = shim.connect();
+    client.send(get("/big"));
+    client.exactly(100_000);
+    let began = Instant::now();
+    // Unread data makes it a reset.
+    drop(client);
+    upstream_learns(&upstream, began);
+    let lines = shim.log(1);
+    assert_eq!(
+        (&lines[0]["status"], &lines[0]["ending"]),
+        (&200.into(), &"client_gone".into())
+    );
+}
+
+#[test]
+fn who_leaves_before_the_upstream_is_asked_leaves_a_line() {
+    let upstream = Upstream::echo();
+    let shim = Shim::start(&upstream, "");
+    let begins = [
+        "GET /half HT",
+        "GET /half HTTP/1.1\r\nHost: h\r\n",
+        "POST /half HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\na=",
+    ];
+    for (count, begin) in begins.into_iter().enumerate() {
+        let mut client = shim.connect();
+        client.send(begin);
+        drop(client);
+        let lines = shim.log(count + 1);
+        assert_eq!(lines[count]["status"], 499, "{begin}");
+        assert_eq!(lines[count]["ending"], "client_gone", "{begin}");
+    }
+    // A connection without a byte is a probe and no request.
+    drop(shim.connect());
+    let mut client = shim.connect();
+    client.send(get("/next"));
+    client.response();
+    assert_eq!(shim.log(begins.len() + 1).len(), begins.len() + 1);
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn a_request_is_not_sent_for_a_client_that_left() {
+    // A full queue: connecting hangs until somebody accepts.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let listener = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.listen(1).unwrap().into_std().unwrap()
+    });
+    listener.set_nonblocking(false).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        queued.push(stream);
+    }
+    let shim = Shim::start_with(&format!("http://{address}"), "", None);
+    let mut client = shim.connect();
+    client.send(with_body("POST", "/charge", "once"));
+    thread::sleep(Duration::from_millis(100));
+    drop(client);
+    let began = Instant::now();
+    assert_eq!(shim.log(1)[0]["status"], 499);
+    assert!(began.elapsed() < 2 * SOON, "{:?}", began.elapsed());
+    drop(queued);
+    // Whoever is accepted from here on has nothing to say.
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut end = End::from_tcp(stream.unwrap());
+            end.limit(Duration::from_secs(3));
+            if end.request_head().is_some() {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    thread::sleep(Duration::from_millis(1500));
+    assert_eq!(requests.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn descriptors_come_back() {
+    let upstream = unhurried();
+    let shim = Shim::start(&upstream, "");
+    let before = shim.descriptors();
+    let mut clients: Vec<End> = (0..100).map(|_| shim.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(match number % 4 {
+            0 => get("/wait"),
+            1 => get("/stream"),
+            2 => with_body("POST", "/b", "hello").replace("hello", "he"),
+            _ => "GET / HT".into(),
+        });
+    }
+    until("they are served", || upstream.open() == 75);
+    until("all are accepted", || shim.descriptors() >= before + 175);
+    drop(clients);
+    until("all are closed", || shim.descriptors() == before);
+    assert_eq!(shim.log(100).len(), 100);
+}
