@@ -6,6 +6,9 @@ pub enum Failure {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(Box<dyn std::error::Error + Send + Sync>),
+    /// Whoever was asked does not answer as it should.
+    #[error("{0}")]
+    Unhealthy(String),
     /// Everything else.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
@@ -22,11 +25,13 @@ impl Failure {
         Self::Other(error.into())
     }
 
-    /// The exit code: `EX_CONFIG` of sysexits.h, else 2.
+    /// The exit code: `EX_CONFIG` of sysexits.h, 1 for a container engine's
+    /// "unhealthy", else 2.
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self {
             Self::Config(_) => 78,
+            Self::Unhealthy(_) => 1,
             Self::Other(_) => 2,
         }
     }

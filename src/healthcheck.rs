@@ -28,12 +28,13 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let answer = match listen {
         Listen::Tcp(address) => connect_tcp(*address).and_then(ask),
         Listen::Unix { path, .. } => connect_unix(path).and_then(ask),
-    }
-    .map_err(|error| Failure::other(format!("{listen}: {error}")))?;
-    if answer.starts_with(b"HTTP/1.1 200 ") {
-        Ok(())
-    } else {
-        Err(Failure::other(format!("{listen}: not healthy")))
+    };
+    match answer {
+        Ok(answer) if answer.starts_with(b"HTTP/1.1 200 ") => Ok(()),
+        Ok(_) => Err(Failure::Unhealthy(format!(
+            "{listen}: does not answer with 200"
+        ))),
+        Err(error) => Err(Failure::Unhealthy(format!("{listen}: {error}"))),
     }
 }
 

@@ -307,8 +307,8 @@ fn panic_with(token: &str) {
         level: LogLevel::Trace,
         format: LogFormat::Text,
     };
-    let (sink, writer) = Sink::open(Destination::Stderr).unwrap();
-    diagnostics::start(&log, Arc::new(Redactor::default()), sink).unwrap();
+    let sink = Sink::open(Destination::Stderr).unwrap();
+    diagnostics::start(&log, Arc::new(Redactor::default()), sink.clone()).unwrap();
     let token = token.to_owned();
     let panics: [fn(String); 3] = [
         |token| panic!("while moving {token}"),
@@ -319,6 +319,6 @@ fn panic_with(token: &str) {
         let token = token.clone();
         std::thread::spawn(move || panic(token)).join().unwrap_err();
     }
-    // The subscriber keeps its end of the queue: this waits until it is written.
-    writer.finish(Duration::from_millis(300));
+
+    sink.flush(Duration::from_secs(10));
 }

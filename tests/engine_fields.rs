@@ -1,5 +1,10 @@
 //! Which fields go on, who says who the client is, and the odd corners of `Host`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests fail by panicking, and so do their helpers"
+)]
+
 #[path = "support/engine.rs"]
 mod engine;
 

@@ -255,7 +255,8 @@ fn large_bodies_arrive_as_they_were_sent() {
         answer.into_bytes()
     });
     let shim = Shim::start(&upstream, "");
-    let body: String = (0..400_000).map(|number| format!("{number:08x}")).collect();
+    let numbers: Vec<String> = (0..400_000).map(|number| format!("{number:08x}")).collect();
+    let body = numbers.concat();
     let half = body.len() / 2;
     let chunked = format!(
         "PUT /l HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{half:x}\r\n{}\r\n{half:x}\r\n{}\r\n0\r\n\r\n",
@@ -281,18 +282,18 @@ fn pipelined_requests_are_answered_in_order() {
     });
     let shim = Shim::start(&upstream, "");
     let mut client = shim.connect();
-    let mut batch = String::new();
-    for number in 0..40 {
+    let request = |number: usize| {
         let target = format!("/{number}");
-        batch += &match number % 3 {
+        match number % 3 {
             0 => get(&target),
             1 => with_body("POST", &target, &format!("sized {number}")),
             _ => format!(
                 "PUT {target} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nput\r\n0\r\n\r\n"
             ),
-        };
-    }
-    client.send(batch);
+        }
+    };
+    let batch: Vec<String> = (0..40).map(request).collect();
+    client.send(batch.concat());
     for number in 0..40 {
         let body = match number % 3 {
             0 => String::new(),

@@ -148,8 +148,9 @@ fn upload(client: &engine::End, target: &str) -> thread::JoinHandle<()> {
     let head = format!("POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n");
     thread::spawn(move || {
         let _ = sender.try_send(head);
+        let piece = vec![b'x'; 100_000];
         for _ in 0..200 {
-            if sender.try_send([b'x'; 100_000]).is_err() {
+            if sender.try_send(&piece).is_err() {
                 return;
             }
         }

@@ -4,14 +4,13 @@
 mod engine;
 
 use std::{
-    net::TcpStream,
     sync::Arc,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use engine::{End, Shim, Upstream, get, ok, until, with_body};
+use engine::{End, Shim, Upstream, full_queue, get, ok, until, with_body};
 
 /// How soon the upstream has to learn of it.
 const SOON: Duration = Duration::from_secs(1);
@@ -144,22 +143,8 @@ fn who_leaves_before_the_upstream_is_asked_leaves_a_line() {
 
 #[test]
 fn a_request_is_not_sent_for_a_client_that_left() {
-    // A full queue: connecting hangs until somebody accepts.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let listener = runtime.block_on(async {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        socket.listen(1).unwrap().into_std().unwrap()
-    });
-    listener.set_nonblocking(false).unwrap();
+    let (listener, queued) = full_queue();
     let address = listener.local_addr().unwrap();
-    let mut queued = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-        queued.push(stream);
-    }
     let shim = Shim::start_with(&format!("http://{address}"), "", None);
     let mut client = shim.connect();
     client.send(with_body("POST", "/charge", "once"));

@@ -141,7 +141,9 @@ fn idle_upstream_connections_are_closed_in_time() {
     });
     let shim = Shim::start(&upstream, "[timeouts]\nupstream_idle = \"300ms\"\n");
     let mut clients: Vec<End> = (0..20).map(|_| shim.connect()).collect();
-    clients.iter_mut().for_each(|client| client.send(get("/")));
+    for client in &mut clients {
+        client.send(get("/"));
+    }
     for client in &mut clients {
         assert_eq!(client.response().status(), 200);
     }
@@ -160,7 +162,9 @@ fn a_burst_opens_no_more_connections_than_it_has_requests() {
     let shim = Shim::start(&upstream, "");
     let mut clients: Vec<End> = (0..30).map(|_| shim.connect()).collect();
     for _ in 0..3 {
-        clients.iter_mut().for_each(|client| client.send(get("/")));
+        for client in &mut clients {
+            client.send(get("/"));
+        }
         for client in &mut clients {
             assert_eq!(client.response().status(), 200);
         }

@@ -24,12 +24,12 @@ fn gated() -> (Upstream, Arc<AtomicBool>) {
         while let Some(request) = end.request() {
             let mut answer = ok(request.target());
             if request.target() == "/stream" {
-                let rest = answer.split_off(answer.len() - 3);
+                let rest = answer.split_off(answer.len().saturating_sub(3));
                 let _ = end.try_send(answer);
                 answer = rest;
             }
             while !opened.load(Ordering::SeqCst) && request.target() != "/quick" {
-                thread::sleep(5 * MS);
+                thread::sleep(MS);
             }
             if end.try_send(answer).is_err() {
                 return;

@@ -4,12 +4,11 @@
 mod engine;
 
 use std::{
-    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
-use engine::{End, PATIENCE, Shim, Upstream, get, ok, until};
+use engine::{End, PATIENCE, Shim, Upstream, full_queue, get, ok, until};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -164,28 +163,10 @@ fn an_answer_that_stops_is_cut_and_not_finished() {
     assert_eq!(lines[0]["ending"], "upstream_timeout");
 }
 
-/// A listener whose queue is full: a connection attempt hangs.
-fn unreachable() -> (SocketAddr, Vec<TcpStream>, std::net::TcpListener) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let listener = runtime.block_on(async {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        socket.listen(1).unwrap().into_std().unwrap()
-    });
-    let address = listener.local_addr().unwrap();
-    let mut queued = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, 200 * MS) {
-        queued.push(stream);
-    }
-    (address, queued, listener)
-}
-
 #[test]
 fn connecting_has_a_limit() {
-    let (address, _queued, _listener) = unreachable();
+    let (listener, _queued) = full_queue();
+    let address = listener.local_addr().unwrap();
     let config = "[timeouts]\nconnect = \"300ms\"\n";
     let shim = Shim::start_with(&format!("http://{address}"), config, None);
     let mut client = shim.connect();

@@ -1,5 +1,10 @@
 //! Another protocol on the connection: only when asked for, and only behind a 101.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests fail by panicking, and so do their helpers"
+)]
+
 #[path = "support/engine.rs"]
 mod engine;
 

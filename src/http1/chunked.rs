@@ -251,6 +251,21 @@ mod tests {
             ("data too long", "3\r\nabcd\r\n", Err(BadChunk)),
             ("no break behind data", "3\r\nabc0\r\n\r\n", Err(BadChunk)),
             (
+                "bare LF ends no body",
+                "0\r\n\nGET / HTTP/1.1\r\n\r\n",
+                Err(BadChunk),
+            ),
+            (
+                "nor the trailers",
+                "0\r\nA: b\n\nGET / HTTP/1.1\r\n\r\n",
+                Err(BadChunk),
+            ),
+            (
+                "trailer that is no field",
+                "0\r\nno field\r\n\r\n",
+                Err(BadChunk),
+            ),
+            (
                 "control byte in an extension",
                 "3;\u{1}\r\nabc\r\n",
                 Err(BadChunk),
