@@ -10,7 +10,7 @@
 //! masking twice is masking once, and no byte outside a finding changes.
 //! In doubt more is masked, but never past a white space or the quote that
 //! closes the value. Time is linear in the text; a text without a secret costs
-//! one vectorised pass and no allocation.
+//! one quick pass and no allocation.
 //!
 //! It declines to guess: a random string with no name beside it and no known
 //! shape is left alone.
@@ -30,7 +30,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use names::{Names, Tail};
-use prefilter::Prefilter;
+use prefilter::{Candidates, Prefilter};
 pub use token::{Checksum, Token, TokenKind};
 use value::Source;
 
@@ -151,9 +151,16 @@ impl Redactor {
     /// The same, one at a time and without allocating.
     #[must_use]
     pub fn findings<'a>(&'a self, text: &'a [u8]) -> Findings<'a> {
+        self.scan(text, true)
+    }
+
+    fn scan<'a>(&'a self, text: &'a [u8], is_classified: bool) -> Findings<'a> {
+        let candidates = self.prefilter.candidates(text);
         Findings {
             redactor: self,
+            candidates,
             text,
+            is_classified,
             source: None,
             at: 0,
         }
@@ -162,7 +169,7 @@ impl Redactor {
     /// `text` with each finding replaced by [`MASK`]; borrowed if there is none.
     #[must_use]
     pub fn mask<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        let mut findings = self.findings(text);
+        let mut findings = self.scan(text, false);
         let Some(first) = findings.next() else {
             return Cow::Borrowed(text);
         };
@@ -173,7 +180,7 @@ impl Redactor {
 
     /// Appends what [`mask`](Self::mask) would return.
     pub fn mask_into(&self, text: &[u8], out: &mut Vec<u8>) {
-        write_masked(text, self.findings(text), out);
+        write_masked(text, self.scan(text, false), out);
     }
 }
 
@@ -191,7 +198,9 @@ fn write_masked(text: &[u8], findings: impl Iterator<Item = Finding>, out: &mut 
 #[derive(Debug)]
 pub struct Findings<'a> {
     redactor: &'a Redactor,
+    candidates: Candidates<'a>,
     text: &'a [u8],
+    is_classified: bool,
     /// Made for the first candidate: most texts have none.
     source: Option<Source<'a>>,
     /// Everything before is done with.
@@ -203,8 +212,10 @@ impl Iterator for Findings<'_> {
 
     fn next(&mut self) -> Option<Finding> {
         loop {
-            let hit = self.redactor.prefilter.find(self.text, self.at)?;
-            let source = *self.source.get_or_insert_with(|| Source::new(self.text));
+            let hit = self.candidates.next(self.at)?;
+            let source = *self
+                .source
+                .get_or_insert_with(|| Source::new(self.text, self.is_classified));
             let start = self.word_start(hit);
             match self.redactor.read_word(source, start) {
                 Read::Found(finding) => {
@@ -249,7 +260,9 @@ impl Redactor {
                 }
             } else {
                 let name = self.names.at_end_of(&tail);
-                if let Some(finding) = name.and_then(|rule| assignment::read(source, at, rule)) {
+                if let Some(finding) =
+                    name.and_then(|rule| assignment::read(source, &self.names, at, rule))
+                {
                     return Read::Found(finding);
                 }
                 if unit.is_raw() && !self.names.joins(unit.byte) {

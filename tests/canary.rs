@@ -5,9 +5,9 @@
 
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::format_collect,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that panics is a test that fails"
 )]
@@ -80,8 +80,11 @@ fn everywhere(config: &str) {
             let mut wire = shim.connect();
             // A head too long may be refused before its end was sent.
             let _ = wire.try_send(&place.request);
-            wire.finish();
-            let answer = wire.rest().unwrap_or_default();
+            let answer = wire.try_response(place.request.starts_with(b"HEAD "));
+            let answer = answer
+                .map(|answer| [answer.head, answer.body].concat())
+                .unwrap_or_default();
+            assert!(!answer.is_empty(), "{}", place.name);
             assert!(!canary.is_in(&answer), "{}: {}", place.name, text(&answer));
         }
         let moved = format!("Authorization: Bearer {}\r\n", canary.token);
@@ -312,13 +315,12 @@ fn panic_with(token: &str) {
     let token = token.to_owned();
     let panics: [fn(String); 3] = [
         |token| panic!("while moving {token}"),
-        |token| Err::<(), _>(token).unwrap(),
+        |token| token.parse::<u8>().map(drop).map_err(|_| token).unwrap(),
         |token| std::panic::panic_any(token),
     ];
     for panic in panics {
         let token = token.clone();
         std::thread::spawn(move || panic(token)).join().unwrap_err();
     }
-
     sink.flush(Duration::from_secs(10));
 }

@@ -142,18 +142,13 @@ fn noise_before_the_answer_is_not_the_answer() {
     assert!(shim.log(3).iter().all(|line| line["status"] == 200));
 }
 
-/// Sends the head of a large upload and goes on, whatever happens.
-fn upload(client: &engine::End, target: &str) -> thread::JoinHandle<()> {
+/// Sends a large upload; tells whether all of it was taken.
+fn upload(client: &engine::End, target: &str) -> thread::JoinHandle<bool> {
     let mut sender = client.twin();
     let head = format!("POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n");
+    let piece = vec![b'x'; 100_000];
     thread::spawn(move || {
-        let _ = sender.try_send(head);
-        let piece = vec![b'x'; 100_000];
-        for _ in 0..200 {
-            if sender.try_send(&piece).is_err() {
-                return;
-            }
-        }
+        sender.try_send(head).is_ok() && (0..200).all(|_| sender.try_send(&piece).is_ok())
     })
 }
 
@@ -170,7 +165,10 @@ fn a_refused_upload_is_told_so() {
         let mut client = shim.connect();
         let sending = upload(&client, "/upload");
         // As a client that reads only when it has sent everything.
-        sending.join().unwrap();
+        assert!(
+            sending.join().unwrap(),
+            "no reset that could take the answer along"
+        );
         let answer = client.response();
         assert_eq!((answer.status(), answer.text()), (413, "too large".into()));
         assert_eq!(answer.value("connection"), Some("close"));
@@ -188,7 +186,11 @@ fn our_own_refusal_of_an_upload_can_be_read() {
     let shim = Shim::start(&upstream, "");
     for _ in 0..5 {
         let mut client = shim.connect();
-        upload(&client, "/_matrix/media/v3/upload").join().unwrap();
+        let sending = upload(&client, "/_matrix/media/v3/upload");
+        assert!(
+            sending.join().unwrap(),
+            "no reset that could take the answer along"
+        );
         let answer = client.response();
         assert_eq!(answer.status(), 401);
         assert_eq!(answer.errcode(), "M_MISSING_TOKEN");

@@ -26,6 +26,7 @@ fn unhurried() -> Upstream {
                 end.try_send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
         }
         while matches!(end.fill(), Ok(1..)) {}
+        assert!(!end.input.ends_with(b"0\r\n\r\n"), "a cut body looks whole");
     })
 }
 
@@ -37,7 +38,7 @@ fn upstream_learns(upstream: &Upstream, began: Instant) {
 
 #[test]
 fn the_upstream_learns_of_it_at_once() {
-    let cases = [
+    let cases: [(&str, String, u16, u64); 6] = [
         ("waiting for the answer", get("/wait"), 499, 0),
         (
             "sized body half sent",
@@ -66,35 +67,42 @@ fn the_upstream_learns_of_it_at_once() {
             0,
         ),
     ];
-    for (name, request, status, bytes) in cases {
-        for is_half_closed in [false, true] {
-            let upstream = unhurried();
-            let shim = Shim::start(&upstream, "");
-            let mut client = shim.connect();
-            client.send(&request);
-            until("the upstream has it", || upstream.open() == 1);
-            if status == 200 {
-                until("the answer began", || {
-                    client.fill().unwrap();
-                    client.input.ends_with(b"half\r\n")
+    thread::scope(|scope| {
+        for (name, request, status, bytes) in &cases {
+            for is_half_closed in [false, true] {
+                scope.spawn(move || {
+                    let line = leave(request, *status, is_half_closed);
+                    assert_eq!(line["status"], *status, "case: {name}");
+                    assert_eq!(line["ending"], "client_gone", "case: {name}");
+                    assert_eq!(line["bytes"], *bytes, "case: {name}");
                 });
             }
-            let began = Instant::now();
-            if is_half_closed {
-                // For HTTP the same as leaving; only a tunnel knows half an end.
-                client.finish();
-                upstream_learns(&upstream, began);
-            } else {
-                drop(client);
-                upstream_learns(&upstream, began);
-            }
-            let lines = shim.log(1);
-            assert_eq!(lines.len(), 1, "case: {name}: {lines:?}");
-            assert_eq!(lines[0]["status"], status, "case: {name}");
-            assert_eq!(lines[0]["ending"], "client_gone", "case: {name}");
-            assert_eq!(lines[0]["bytes"], bytes, "case: {name}");
         }
+    });
+}
+
+/// Sends `request`, leaves once the upstream is busy with it, and returns the line.
+fn leave(request: &str, status: u16, is_half_closed: bool) -> serde_json::Value {
+    let upstream = unhurried();
+    let shim = Shim::start(&upstream, "");
+    let mut client = shim.connect();
+    client.send(request);
+    until("the upstream has it", || upstream.open() == 1);
+    if status == 200 {
+        until("the answer began", || {
+            client.fill().is_ok() && client.input.ends_with(b"half\r\n")
+        });
     }
+    let began = Instant::now();
+    // For HTTP half an end is the same as leaving; only a tunnel knows it.
+    client.finish();
+    if !is_half_closed {
+        drop(client);
+    }
+    upstream_learns(&upstream, began);
+    let mut lines = shim.log(1);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    lines.remove(0)
 }
 
 #[test]
@@ -174,7 +182,12 @@ fn a_request_is_not_sent_for_a_client_that_left() {
 fn descriptors_come_back() {
     let upstream = unhurried();
     let shim = Shim::start(&upstream, "");
-    let before = shim.descriptors();
+    // The least of several looks: starting up opens a file for a moment.
+    let looks = (0..10).map(|_| {
+        thread::sleep(Duration::from_millis(10));
+        shim.descriptors()
+    });
+    let before = looks.min().unwrap();
     let mut clients: Vec<End> = (0..100).map(|_| shim.connect()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.send(match number % 4 {
@@ -187,6 +200,6 @@ fn descriptors_come_back() {
     until("they are served", || upstream.open() == 75);
     until("all are accepted", || shim.descriptors() >= before + 175);
     drop(clients);
-    until("all are closed", || shim.descriptors() == before);
+    until("all are closed", || shim.descriptors() <= before);
     assert_eq!(shim.log(100).len(), 100);
 }

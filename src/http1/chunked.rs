@@ -209,22 +209,30 @@ mod tests {
 
     use super::*;
 
+    /// The body and its trailer section.
+    type Whole = (Vec<u8>, Vec<u8>);
+
     /// Reads a whole body, `step` bytes more at a time.
-    fn read(input: &[u8], step: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>, BadChunk> {
-        let (mut chunks, mut body, mut at, mut seen) = (Chunks::default(), Vec::new(), 0, 0);
+    fn read(input: &[u8], step: usize) -> Result<Option<Whole>, BadChunk> {
+        let (mut chunks, mut body) = (Chunks::default(), Vec::new());
+        let (mut rest, mut seen) = (input, 0_usize);
         loop {
-            match chunks.next(&input[at..seen])? {
-                Piece::Partial if seen == input.len() => return Ok(None),
-                Piece::Partial => seen = input.len().min(seen + step),
-                Piece::Framing(length) => at += length,
+            let visible = rest.len().min(seen);
+            let taken = match chunks.next(&rest[..visible])? {
+                Piece::Partial if visible == rest.len() => return Ok(None),
+                Piece::Partial => {
+                    seen = seen.saturating_add(step);
+                    continue;
+                }
+                Piece::Framing(length) => length,
                 Piece::Data(length) => {
-                    body.extend_from_slice(&input[at..at + length]);
-                    at += length;
+                    body.extend_from_slice(&rest[..length]);
+                    length
                 }
-                Piece::Trailers(length) => {
-                    return Ok(Some((body, input[at..at + length].to_vec())));
-                }
-            }
+                Piece::Trailers(length) => return Ok(Some((body, rest[..length].to_vec()))),
+            };
+            rest = &rest[taken..];
+            seen = seen.saturating_sub(taken);
         }
     }
 

@@ -101,25 +101,25 @@ mod tests {
 
     fn framing(sized: &[&str], codings: &[&str]) -> Framing {
         let mut framing = Framing::default();
-        sized
-            .iter()
-            .for_each(|value| framing.content_length(value.as_bytes()));
-        codings
-            .iter()
-            .for_each(|value| framing.transfer_encoding(value.as_bytes()));
+        for value in sized {
+            framing.content_length(value.as_bytes());
+        }
+        for value in codings {
+            framing.transfer_encoding(value.as_bytes());
+        }
         framing
     }
 
     #[test]
     fn tells_the_length_of_requests() {
-        let bad = Err(Refusal::Malformed(Malformed::Length));
-        let coding = Err(Refusal::TransferCoding);
         type Case<'a> = (
             &'a str,
             &'a [&'a str],
             &'a [&'a str],
             Result<Length, Refusal>,
         );
+        let bad = Err(Refusal::Malformed(Malformed::Length));
+        let coding = Err(Refusal::TransferCoding);
         let cases: [Case<'_>; 14] = [
             ("none", &[], &[], Ok(Length::Zero)),
             ("zero", &["0"], &[], Ok(Length::Zero)),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::names::Rule;
+use super::names::{Names, Rule};
 use super::unit::{self, Unit};
 use super::value::{self, Opening, Source};
 use super::{Finding, Kind, authorization, token};
@@ -26,10 +26,10 @@ const NOTHING: [&[u8]; 8] = [
 ];
 
 /// The secret that a name is given; `at` is the place behind the name.
-pub(super) fn read(source: Source<'_>, at: usize, rule: Rule) -> Option<Finding> {
+pub(super) fn read(source: Source<'_>, names: &Names, at: usize, rule: Rule) -> Option<Finding> {
     let unit = unit::read(source.text, at)?;
     match rule {
-        Rule::Bearer => authorization::bearer(source, at),
+        Rule::Bearer => authorization::bearer(source, names, at),
         Rule::Authorization => {
             let field = Field::read(source.text, at)?;
             authorization::credentials(source, field.from, field.sign)
@@ -48,11 +48,14 @@ fn field(source: Source<'_>, at: usize, rule: Rule) -> Option<Finding> {
     let from = unwrapped(source.text, field.from);
     let span = match Opening::read(source.text, from) {
         Some(opening) => value::quoted(source, opening)?,
+        // A record of its own is not a secret; what it holds is read in its turn.
+        None if source.text.get(from) == Some(&b'{') => return None,
         None if field.is_quoted || rule == Rule::Credential => {
             let span = value::of_record(source, from, field.sign)?;
-            let bytes = source.text.get(span.clone()).unwrap_or_default();
-            if bytes.starts_with(b"{")
-                || NOTHING.iter().any(|word| bytes.eq_ignore_ascii_case(word))
+            let word = source.text.get(span.clone()).unwrap_or_default();
+            if NOTHING
+                .iter()
+                .any(|nothing| word.eq_ignore_ascii_case(nothing))
             {
                 return None;
             }
@@ -69,9 +72,12 @@ pub(super) fn finding(
     span: Range<usize>,
     kind: fn(Option<token::Token>) -> Kind,
 ) -> Finding {
-    let value = source.text.get(span.clone()).unwrap_or_default();
+    let value = source
+        .text
+        .get(span.clone())
+        .filter(|_| source.is_classified);
     Finding {
-        kind: kind(token::whole(value)),
+        kind: kind(value.and_then(token::whole)),
         span,
     }
 }

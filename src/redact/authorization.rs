@@ -2,25 +2,24 @@
 
 use std::ops::Range;
 
-use super::assignment::{blanks, finding};
+use super::assignment::{self, blanks, finding};
+use super::names::{self, Names, Rule, Tail};
 use super::unit::{self, Unit};
 use super::value::{self, Opening, Source};
-use super::{Finding, Kind, names};
+use super::{Finding, Kind};
 
 /// Words that stand in front of credentials; any other word may be a secret.
-const SCHEMES: [&[u8]; 11] = [
+const SCHEMES: [&[u8]; 6] = [
     b"basic",
     b"bearer",
-    b"digest",
     b"dpop",
-    b"hawk",
-    b"hoba",
     b"negotiate",
     b"ntlm",
     b"token",
-    b"vapid",
-    b"x-matrix",
 ];
+
+/// And those whose credentials are a list, `name="value", name=value`.
+const LISTS: [&[u8]; 5] = [b"digest", b"hawk", b"hoba", b"vapid", b"x-matrix"];
 
 /// Room for the longest of them.
 const SCHEME: usize = 9;
@@ -30,62 +29,135 @@ pub(super) fn credentials(source: Source<'_>, from: usize, sign: Unit) -> Option
     let text = source.text;
     let opening = Opening::read(text, from);
     let from = opening.map_or(from, |opening| opening.from);
-    let scheme = scheme(text, from);
-    let start = match scheme.map(|end| (end, blanks(text, end))) {
+    let scheme = Scheme::read(text, from);
+    let start = match scheme
+        .as_ref()
+        .map(|scheme| (scheme.end, blanks(text, scheme.end)))
+    {
         Some((end, behind)) if behind > end => behind,
         _ => from,
     };
     let span = match opening {
         Some(opening) => value::string(source, opening, start)?,
-        None => value::of_record(source, start, sign).map(|span| whole_list(source, span))?,
+        None => value::of_record(source, start, sign)?,
     };
-    let is_scheme = start == from && scheme == Some(span.end);
-    (!is_scheme).then(|| finding(source, span, Kind::Authorization))
+    match scheme {
+        Some(scheme) if start == from && scheme.end == span.end => None,
+        Some(Scheme { has_list: true, .. }) if opening.is_none() => Some(finding(
+            source,
+            whole_list(source, span, sign),
+            Kind::Authorization,
+        )),
+        _ => Some(finding(source, span, Kind::Authorization)),
+    }
 }
 
 /// What stands behind the bare word `Bearer`, if it looks like a token: prose
 /// goes on with a plain word, challenges with `realm="…"`.
-pub(super) fn bearer(source: Source<'_>, at: usize) -> Option<Finding> {
-    let text = source.text;
-    let start = blanks(text, at);
-    if start == at {
+///
+/// It may be the name of what is secret, `Bearer access_token: abc`; then both are
+/// masked. To leave the name would make this depend on what is masked behind it.
+pub(super) fn bearer(source: Source<'_>, names: &Names, at: usize) -> Option<Finding> {
+    let start = blanks(source.text, at);
+    let first = Word::read(source.text, start);
+    if start == at || !first.is_likely() {
         return None;
     }
-    let mut end = start;
-    let mut length = 0_usize;
-    let mut is_odd = false;
-    while let Some(unit) = unit::read(text, end).filter(|unit| is_token68(unit.byte)) {
-        length = length.saturating_add(1);
-        is_odd |= unit.byte.is_ascii_digit() || unit.byte == b'_';
-        is_odd |= length > 1 && unit.byte.is_ascii_uppercase();
-        end = end.saturating_add(unit.width);
-    }
-    let is_challenge = text.get(..end).is_some_and(|head| head.ends_with(b"="))
-        && Opening::read(text, end).is_some();
-    let looks_right = length >= 20 || (length >= 6 && is_odd);
-    (looks_right && !is_challenge).then(|| finding(source, start..end, Kind::Authorization))
+    let end = behind(source, names, first);
+    Some(finding(source, start..end, Kind::Authorization))
 }
 
-/// RFC 9110 section 11.2.
+/// Behind a word and what it is given, as a name or as one more scheme.
+fn behind(source: Source<'_>, names: &Names, mut word: Word) -> usize {
+    let text = source.text;
+    // A finding does not leave the target that a text begins with.
+    let is_target = source.is_target(word.end.saturating_sub(1));
+    loop {
+        if let Some(sign) = unit::read(text, word.end).filter(|sign| sign.byte == b'=') {
+            let from = word.end.saturating_add(sign.width);
+            return value::of_parameter(source, from, sign).map_or(from, |value| value.end);
+        }
+        match names.at_end_of(&word.tail) {
+            Some(Rule::Bearer) => {
+                let from = blanks(text, word.end);
+                let next = Word::read(text, from);
+                if next.length == 0 || source.is_target(from) != is_target {
+                    return word.end;
+                }
+                word = next;
+            }
+            Some(rule) => {
+                let given = assignment::read(source, names, word.end, rule);
+                let given = given.filter(|given| source.is_target(given.span.start) == is_target);
+                return given.map_or(word.end, |given| given.span.end);
+            }
+            None => return word.end,
+        }
+    }
+}
+
+/// A run of what bearer tokens are made of.
+struct Word {
+    end: usize,
+    length: usize,
+    /// Has a digit, an underscore, or a capital that does not begin it.
+    is_odd: bool,
+    tail: Tail,
+}
+
+impl Word {
+    fn read(text: &[u8], from: usize) -> Self {
+        let mut word = Self {
+            end: from,
+            length: 0,
+            is_odd: false,
+            tail: Tail::behind(text, from),
+        };
+        while let Some(unit) = unit::read(text, word.end).filter(|unit| is_token68(unit.byte)) {
+            word.is_odd |= unit.byte.is_ascii_digit()
+                || unit.byte == b'_'
+                || (word.length > 0 && unit.byte.is_ascii_uppercase());
+            word.tail.push(unit.byte);
+            word.length = word.length.saturating_add(1);
+            word.end = word.end.saturating_add(unit.width);
+        }
+        word
+    }
+
+    fn is_likely(&self) -> bool {
+        self.length >= 20 || (self.length >= 6 && self.is_odd)
+    }
+}
+
+/// RFC 9110 section 11.2, without the padding.
 fn is_token68(byte: u8) -> bool {
-    names::is_word(byte) || matches!(byte, b'~' | b'+' | b'/' | b'=')
+    names::is_word(byte) || matches!(byte, b'~' | b'+' | b'/')
 }
 
-/// The end of a known scheme at `from`.
-fn scheme(text: &[u8], from: usize) -> Option<usize> {
-    let mut word = [0; SCHEME];
-    let mut length = 0_usize;
-    let mut at = from;
-    while let Some(unit) = unit::read(text, at).filter(|unit| names::is_word(unit.byte)) {
-        *word.get_mut(length)? = unit.byte.to_ascii_lowercase();
-        length = length.saturating_add(1);
-        at = at.saturating_add(unit.width);
+struct Scheme {
+    end: usize,
+    has_list: bool,
+}
+
+impl Scheme {
+    /// The known scheme at `from`.
+    fn read(text: &[u8], from: usize) -> Option<Self> {
+        let mut word = [0; SCHEME];
+        let mut length = 0_usize;
+        let mut end = from;
+        while let Some(unit) = unit::read(text, end).filter(|unit| names::is_word(unit.byte)) {
+            *word.get_mut(length)? = unit.byte.to_ascii_lowercase();
+            length = length.saturating_add(1);
+            end = end.saturating_add(unit.width);
+        }
+        let word = word.get(..length)?;
+        let has_list = LISTS.contains(&word);
+        (has_list || SCHEMES.contains(&word)).then_some(Self { end, has_list })
     }
-    SCHEMES.contains(&word.get(..length)?).then_some(at)
 }
 
-/// Digest and X-Matrix give a list, `name="value", name=value`: all of it.
-fn whole_list(source: Source<'_>, first: Range<usize>) -> Range<usize> {
+/// The credentials of a list, up to its end.
+fn whole_list(source: Source<'_>, first: Range<usize>, sign: Unit) -> Range<usize> {
     let text = source.text;
     let is_list = text
         .get(first.clone())
@@ -95,9 +167,10 @@ fn whole_list(source: Source<'_>, first: Range<usize>) -> Range<usize> {
     let Some(opening) = opening else {
         return first;
     };
-    let mut end = value::behind_string(source, opening);
+    // What directly follows a string belongs to the list as well.
+    let mut end = value::record_end(source, value::behind_string(source, opening), sign);
     while let Some(next) = parameter_end(source, end) {
-        end = next;
+        end = value::record_end(source, next, sign);
     }
     first.start..end
 }
@@ -112,8 +185,5 @@ fn parameter_end(source: Source<'_>, at: usize) -> Option<usize> {
     }
     let sign = unit::read(text, sign_at).filter(|unit| unit.byte == b'=')?;
     let from = sign_at.saturating_add(sign.width);
-    Some(match Opening::read(text, from) {
-        Some(opening) => value::behind_string(source, opening),
-        None => value::of_item(source, from, sign),
-    })
+    Some(Opening::read(text, from).map_or(from, |opening| value::behind_string(source, opening)))
 }

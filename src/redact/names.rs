@@ -14,6 +14,8 @@
 //!
 //! Case does not matter, nor the difference between `-` and `_`.
 
+use super::prefilter;
+
 /// Decoded bytes kept of what was read; the oldest half goes when it is full.
 const TAIL: usize = 128;
 
@@ -50,27 +52,32 @@ struct Name {
     rule: Rule,
 }
 
-/// Name, what may stand before it, what must follow, and three letters of it
-/// that are rare in other words.
+/// Name, what may stand before it, what must follow, and a part of it
+/// that is rare in other words.
 const KNOWN: &[(&str, Start, Rule, &str)] = &[
-    ("access_token", Start::Anything, Rule::Credential, "ken"),
-    ("accesstoken", Start::Anything, Rule::Credential, "ken"),
-    ("refresh_token", Start::Anything, Rule::Credential, "ken"),
-    ("refreshtoken", Start::Anything, Rule::Credential, "ken"),
-    ("login_token", Start::Anything, Rule::Credential, "ken"),
-    ("logintoken", Start::Anything, Rule::Credential, "ken"),
-    ("as_token", Start::Boundary, Rule::Credential, "ken"),
-    ("hs_token", Start::Boundary, Rule::Credential, "ken"),
-    ("id_token", Start::Boundary, Rule::Credential, "ken"),
-    ("token", Start::Boundary, Rule::Field, "ken"),
-    ("client_secret", Start::Anything, Rule::Credential, "ecr"),
-    ("clientsecret", Start::Anything, Rule::Credential, "ecr"),
-    ("password", Start::Anything, Rule::Field, "ssw"),
-    ("code", Start::Boundary, Rule::Query, "cod"),
-    ("ticket", Start::Boundary, Rule::Query, "cke"),
-    ("session", Start::Boundary, Rule::Query, "ssi"),
-    ("authorization", Start::Anything, Rule::Authorization, "zat"),
-    ("bearer", Start::Boundary, Rule::Bearer, "bea"),
+    ("access_token", Start::Anything, Rule::Credential, "oken"),
+    ("accesstoken", Start::Anything, Rule::Credential, "oken"),
+    ("refresh_token", Start::Anything, Rule::Credential, "oken"),
+    ("refreshtoken", Start::Anything, Rule::Credential, "oken"),
+    ("login_token", Start::Anything, Rule::Credential, "oken"),
+    ("logintoken", Start::Anything, Rule::Credential, "oken"),
+    ("as_token", Start::Boundary, Rule::Credential, "oken"),
+    ("hs_token", Start::Boundary, Rule::Credential, "oken"),
+    ("id_token", Start::Boundary, Rule::Credential, "oken"),
+    ("token", Start::Boundary, Rule::Field, "oken"),
+    ("client_secret", Start::Anything, Rule::Credential, "secr"),
+    ("clientsecret", Start::Anything, Rule::Credential, "secr"),
+    ("password", Start::Anything, Rule::Field, "sswo"),
+    ("code", Start::Boundary, Rule::Query, "code"),
+    ("ticket", Start::Boundary, Rule::Query, "icke"),
+    ("session", Start::Boundary, Rule::Query, "essi"),
+    (
+        "authorization",
+        Start::Anything,
+        Rule::Authorization,
+        "riza",
+    ),
+    ("bearer", Start::Boundary, Rule::Bearer, "bear"),
 ];
 
 /// A letter, digit or mark that names are made of.
@@ -110,7 +117,7 @@ impl Names {
             } else {
                 Start::Anything
             };
-            names.add(text, start, Rule::Credential, last(text, 3));
+            names.add(text, start, Rule::Credential, last(text, prefilter::NEEDLE));
         }
         for (text, start, rule, fragment) in KNOWN {
             names.add(text.as_bytes(), *start, *rule, fragment.as_bytes());

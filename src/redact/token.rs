@@ -69,10 +69,21 @@ enum Shape {
     Plain,
 }
 
+/// Characters of a token by MAS behind its prefix.
+const TOKEN: usize = 37;
+
 /// The finding for a token that begins at `at`, where `byte` was just read.
 pub(super) fn starting(source: Source<'_>, at: usize, byte: u8, tail: &Tail) -> Option<Finding> {
-    // The prefixes' first letters.
-    if !matches!(byte, b's' | b'm' | b'r' | b'M') {
+    // Only the marks of a token are ever encoded, so a prefix begins plainly.
+    let next = source.text.get(at.saturating_add(1));
+    let begins = match byte {
+        b's' => matches!(next, Some(b'y')),
+        b'm' => matches!(next, Some(b'a' | b'c' | b'p')),
+        b'M' => matches!(next, Some(b'D')),
+        b'r' => matches!(next, Some(b'e')),
+        _ => false,
+    };
+    if !begins {
         return None;
     }
     let (mut end, token) = recognise(source.text, at, tail.is_open())?;
@@ -132,7 +143,8 @@ fn prefix(text: &[u8], at: usize) -> Option<(TokenKind, Shape, usize)> {
     Some((kind, shape, from))
 }
 
-/// End and checksum, where the shape is whole and nothing runs on behind it.
+/// End and checksum, where the shape is whole. What runs on behind it is masked
+/// too, but then the six characters are no checksum.
 fn strict(text: &[u8], at: usize, from: usize, shape: Shape) -> Option<(usize, Checksum)> {
     let body = match shape {
         Shape::Localpart => {
@@ -145,11 +157,15 @@ fn strict(text: &[u8], at: usize, from: usize, shape: Shape) -> Option<(usize, C
         Shape::Macaroon => macaroon(text, from)?,
     };
     if matches!(shape, Shape::Plain | Shape::Macaroon) {
-        return (!continues(text, body)).then_some((body, Checksum::Absent));
+        return Some((run(text, body, usize::MAX, is_part).end, Checksum::Absent));
     }
     let (written, end) = take::<6>(text, underscore(text, body)?)?;
-    if continues(text, end) || !written.iter().all(u8::is_ascii_alphanumeric) {
+    if !written.iter().all(u8::is_ascii_alphanumeric) {
         return None;
+    }
+    let further = run(text, end, usize::MAX, is_part).end;
+    if further > end {
+        return Some((further, Checksum::Absent));
     }
     let signed = text.get(at..body).unwrap_or_default();
     let right = written == signature(signed, matches!(shape, Shape::Mixed));
@@ -165,35 +181,27 @@ fn strict(text: &[u8], at: usize, from: usize, shape: Shape) -> Option<(usize, C
 
 /// Where the run of token characters ends that is long enough to be masked.
 fn loose(text: &[u8], from: usize, shape: Shape) -> Option<usize> {
-    let found = run(text, from, usize::MAX, |unit| {
-        is_mixed(unit) || matches!(unit.byte, b'_' | b'-') || (unit.depth > 0 && is_base64(unit))
-    });
+    let class = |unit: Unit| is_part(unit) || (unit.depth > 0 && is_base64(unit));
+    // The decision looks at a token's length only: a longer run that is refused
+    // may hold the next candidate, and is not to be read for each of them.
+    let head = run(text, from, TOKEN, class);
     let enough = match shape {
-        Shape::Localpart | Shape::Letters => found.count >= 6,
+        Shape::Localpart | Shape::Letters => head.count >= 6,
         Shape::Mixed => {
-            let has = |class: fn(&u8) -> bool| {
-                text.get(from..found.end)
-                    .unwrap_or_default()
-                    .iter()
-                    .any(class)
-            };
-            found.count >= 12 && has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase)
+            let head = text.get(from..head.end).unwrap_or_default();
+            head.len() >= 12
+                && head.iter().any(u8::is_ascii_digit)
+                && head.iter().any(u8::is_ascii_uppercase)
         }
         Shape::Macaroon | Shape::Plain => false,
     };
-    enough.then_some(found.end)
+    enough.then(|| run(text, head.end, usize::MAX, class).end)
 }
 
-/// `location ` at its place in the base64 of a macaroon, then the rest of it.
+/// Behind `location `, at its place in the base64 of a macaroon.
 fn macaroon(text: &[u8], from: usize) -> Option<usize> {
     let (head, from) = take::<13>(text, from)?;
-    head.ends_with(b"xvY2F0aW9uI")
-        .then(|| {
-            run(text, from, usize::MAX, |unit| {
-                is_mixed(unit) || matches!(unit.byte, b'_' | b'-')
-            })
-        })
-        .map(|rest| rest.end)
+    head.ends_with(b"xvY2F0aW9uI").then_some(from)
 }
 
 /// The checksum that belongs behind `signed`. Synapse writes the most significant
@@ -273,9 +281,9 @@ fn is_base64(unit: Unit) -> bool {
     is_mixed(unit) || matches!(unit.byte, b'+' | b'/')
 }
 
-/// Whether a character at `at` would belong to a token that ended there.
-fn continues(text: &[u8], at: usize) -> bool {
-    unit::read(text, at).is_some_and(|unit| is_mixed(unit) || matches!(unit.byte, b'_' | b'-'))
+/// What a token runs on with, whatever its shape.
+fn is_part(unit: Unit) -> bool {
+    is_mixed(unit) || matches!(unit.byte, b'_' | b'-')
 }
 
 /// Behind the underscore at `at`.

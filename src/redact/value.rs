@@ -20,17 +20,23 @@ use super::unit::{self, Escape, Unit};
 pub(super) struct Source<'t> {
     pub(super) text: &'t [u8],
     target_end: usize,
+    /// Whether a named value is looked at for the shape of a token.
+    pub(super) is_classified: bool,
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(text: &'t [u8]) -> Self {
+    pub(super) fn new(text: &'t [u8], is_classified: bool) -> Self {
         let is_target = text.starts_with(b"/")
             || [&b"http://"[..], b"https://"].iter().any(|scheme| {
                 text.get(..scheme.len())
                     .is_some_and(|head| head.eq_ignore_ascii_case(scheme))
             });
         let target_end = if is_target { blank_in(text) } else { 0 };
-        Self { text, target_end }
+        Self {
+            text,
+            target_end,
+            is_classified,
+        }
     }
 
     pub(super) fn is_target(self, at: usize) -> bool {
@@ -67,17 +73,20 @@ pub(super) fn of_parameter(source: Source<'_>, from: usize, sign: Unit) -> Optio
 
 /// The value behind a `:`, or where `=` stands for one, without quotes.
 pub(super) fn of_record(source: Source<'_>, from: usize, sign: Unit) -> Option<Range<usize>> {
-    let around = match (sign.byte, source.is_target(from)) {
+    plain(source, from, sign, around_record(source, from, sign))
+}
+
+/// Where such a value ends, were it to go on at `from`.
+pub(super) fn record_end(source: Source<'_>, from: usize, sign: Unit) -> usize {
+    plain_end(source, from, sign, around_record(source, from, sign))
+}
+
+fn around_record(source: Source<'_>, from: usize, sign: Unit) -> Around {
+    match (sign.byte, source.is_target(from)) {
         (b'=', true) => Around::Target,
         (b'=', false) => Around::Text,
         _ => Around::Record,
-    };
-    plain(source, from, sign, around)
-}
-
-/// The end of one item of a list.
-pub(super) fn of_item(source: Source<'_>, from: usize, sign: Unit) -> usize {
-    plain_end(source, from, sign, Around::Record)
+    }
 }
 
 /// A value without quotes, unless it is empty or masked already.

@@ -2,7 +2,8 @@
 
 /// Places where the surroundings give any token away. `{c}` is the token,
 /// `{p}` and `{l}` percent-encoded in either case, `{d}` twice, `{t}` three
-/// times, `{j}` with JSON escapes, `{b}` in Basic credentials.
+/// times, `{u}` only its underscores, `{j}` with JSON escapes, `{b}` in Basic
+/// credentials.
 const TARGETS: [&str; 57] = [
     "/p?access_token={c}",
     "/p?access_token={p}",
@@ -64,13 +65,15 @@ const TARGETS: [&str; 57] = [
 ];
 
 /// Places where nothing but its shape can give a token away.
-const BARE: [&str; 12] = [
+const BARE: [&str; 14] = [
     "/x/{c}",
     "/x/{c}/y",
     "/x/{p}",
     "/x/{l}/y",
     "/x/{d}",
     "/x/{c}.jpg",
+    "/x/{u}",
+    "/p?q={u}&b",
     "/p?{c}",
     "/p?{c}=x",
     "/p?q={c}",
@@ -252,6 +255,7 @@ pub(crate) fn spelled(template: &str, token: &str) -> String {
         .replace("{l}", &percent_lower(token))
         .replace("{d}", &percent(&percent(token)))
         .replace("{t}", &percent(&percent(&percent(token))))
+        .replace("{u}", &token.replace('_', "%5F"))
         .replace("{j}", &json(token))
         .replace("{b}", &STANDARD.encode(format!("user:{token}")))
 }

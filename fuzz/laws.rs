@@ -1,0 +1,186 @@
+//! What must hold for any bytes; a law that is broken panics.
+//!
+//! The fuzzer runs them for hours, `tests/fuzz_seeds.rs` for a moment on every
+//! build: on the seeds, and on random bytes made of what confuses parsers.
+
+#![allow(dead_code, reason = "each fuzz target uses one of them")]
+
+use tokenshim::{
+    http1::{
+        chunked::{Chunks, Piece},
+        head, survey,
+    },
+    redact::{self, MASK},
+    relocate::{
+        field,
+        query::{self, Lookup, Names},
+    },
+    target::{self, Part, RawTarget},
+};
+
+/// A query: nothing is left behind the cut, and nothing else is changed.
+pub(crate) fn relocation(text: &[u8]) {
+    let names = Names::default();
+    let mut cut = Vec::new();
+    let is_left = query::push_cut(&mut cut, text, &names);
+    assert_eq!(tokens(&cut), 0, "left behind");
+    assert_eq!(by_another_parser(&cut), 0, "another parser finds one");
+    assert_eq!(tokens(text), by_another_parser(text), "parsers disagree");
+    assert_eq!(
+        kept(text, &names),
+        kept(&cut, &names),
+        "another pair changed"
+    );
+    assert!(
+        is_left || cut.is_empty(),
+        "a query without its question mark"
+    );
+    if tokens(text) == 0 {
+        assert_eq!(cut, text, "cut without need");
+    }
+    let mut again = Vec::new();
+    query::push_cut(&mut again, &cut, &names);
+    assert_eq!(again, cut, "twice is once");
+    for part in [Part::Path, Part::Query] {
+        let mut strict = Vec::new();
+        target::push_strict(&mut strict, &cut, part);
+        assert!(!target::has_sloppy(&strict, part), "still sloppy");
+        assert_eq!(tokens(&strict), 0, "encoding made a token");
+    }
+}
+
+fn tokens(query: &[u8]) -> usize {
+    Lookup::default().and(query, &Names::default()).pairs
+}
+
+/// Pairs with the name, found by a parser that shares no code with ours.
+fn by_another_parser(query: &[u8]) -> usize {
+    query
+        .split(|byte| matches!(byte, b'&' | b';'))
+        .filter_map(|pair| form_urlencoded::parse(pair).next())
+        .filter(|(name, _)| name == "access_token")
+        .count()
+}
+
+fn kept<'q>(text: &'q [u8], names: &Names) -> Vec<(&'q [u8], Option<&'q [u8]>)> {
+    query::pairs(text)
+        .filter(|pair| !names.contain(pair) && !pair.span.is_empty())
+        .map(|pair| (pair.name, pair.value))
+        .collect()
+}
+
+/// A log line: nothing is left to find, and nothing else is changed.
+pub(crate) fn redaction(text: &[u8]) {
+    let masked = redact::mask(text);
+    assert_eq!(redact::find(&masked), [], "left to find");
+    assert_eq!(redact::mask(&masked), masked, "twice is once");
+    let (mut at, mut rebuilt) = (0, Vec::new());
+    for finding in redact::find(text) {
+        assert!(
+            finding.span.start >= at && finding.span.end <= text.len(),
+            "order"
+        );
+        assert!(!finding.span.is_empty(), "empty finding");
+        rebuilt.extend_from_slice(&text[at..finding.span.start]);
+        rebuilt.extend_from_slice(MASK);
+        at = finding.span.end;
+    }
+    rebuilt.extend_from_slice(&text[at..]);
+    assert_eq!(rebuilt, *masked, "bytes outside of findings");
+}
+
+/// A request head: whatever passes is what HTTP says a head is.
+pub(crate) fn head(bytes: &[u8]) {
+    let whole = head::end(bytes, 0);
+    for searched in 0..=whole.map_or(bytes.len(), |end| end - 1) {
+        assert_eq!(head::end(bytes, searched), whole, "searched {searched}");
+    }
+    let Some(end) = whole else { return };
+    let mut fields = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
+    let Ok(head) = head::parse(&bytes[..end], &mut fields) else {
+        return;
+    };
+    assert!(!head.method.is_empty() && head.method.iter().all(|&byte| head::is_token(byte)));
+    for field in head.fields {
+        assert!(
+            !field.name.is_empty() && field.name.bytes().all(head::is_token),
+            "name"
+        );
+        let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+        assert!(!field.value.iter().any(breaks), "a value that is two lines");
+    }
+    let count = |name: &str| {
+        let is = |field: &&head::Field<'_>| field.name.eq_ignore_ascii_case(name);
+        head.fields.iter().filter(is).count()
+    };
+    if survey::survey(&head).is_ok() {
+        let lengths = count("content-length") + count("transfer-encoding");
+        assert!(lengths <= 1, "two readers could disagree about the body");
+        assert!(count("host") <= 1, "two hosts");
+    }
+    // Must not panic; which forms are right is for the tests of the module.
+    let _ = target::split(head.target);
+}
+
+/// A chunked body: how it arrives does not matter, and nothing is read twice.
+pub(crate) fn chunks(bytes: &[u8]) {
+    let whole = read_chunks(bytes, bytes.len().max(1));
+    for step in [1, 2, 7] {
+        assert_eq!(read_chunks(bytes, step), whole, "step {step}");
+    }
+}
+
+/// The body and how much of the input it took; `None` while it has no end.
+fn read_chunks(bytes: &[u8], step: usize) -> Result<Option<(Vec<u8>, usize)>, ()> {
+    let (mut chunks, mut body) = (Chunks::default(), Vec::new());
+    let (mut at, mut seen) = (0, 0);
+    loop {
+        let input = &bytes[at..seen];
+        match chunks.next(input).map_err(|_| ())? {
+            Piece::Partial if seen == bytes.len() => return Ok(None),
+            Piece::Partial => seen = bytes.len().min(seen + step),
+            Piece::Framing(length) => {
+                assert!(length > 0 && length <= input.len(), "framing");
+                at += length;
+            }
+            Piece::Data(length) => {
+                assert!(length > 0 && length <= input.len(), "data");
+                body.extend_from_slice(&input[..length]);
+                at += length;
+            }
+            Piece::Trailers(length) => {
+                assert!(length > 0 && length <= input.len(), "trailers");
+                return Ok(Some((body, at + length)));
+            }
+        }
+    }
+}
+
+/// `Referer` and `Location`: no token is left.
+pub(crate) fn fields(url: &[u8]) {
+    let names = Names::default();
+    let referer = field::clean_referer(url, &names);
+    assert_eq!(redact::find(&referer), [], "Referer");
+    // A mask may swallow the question mark, and what is behind is read otherwise.
+    if memchr::memmem::find(&referer, MASK).is_none() {
+        assert_eq!(tokens_in_url(&referer), 0, "Referer");
+    }
+    if let Some(location) = field::clean_location(url, b"h", &names) {
+        assert!(location.len() < url.len(), "cut");
+        assert_eq!(tokens_in_url(&location), 0, "Location");
+        assert_eq!(
+            field::clean_location(&location, b"h", &names),
+            None,
+            "twice is once"
+        );
+    }
+    // Must not panic, whatever it is.
+    let _ = target::split(RawTarget::new(url));
+}
+
+/// Pairs with the name in the query of a URL.
+fn tokens_in_url(url: &[u8]) -> usize {
+    let head = url.split(|&byte| byte == b'#').next().unwrap_or_default();
+    let at = head.iter().position(|&byte| byte == b'?');
+    at.map_or(0, |at| tokens(&head[at + 1..]))
+}

@@ -1,0 +1,65 @@
+//! What stands in honest logs and looks a little like a secret.
+
+use super::*;
+
+#[test]
+fn nothing_is_found() {
+    let texts = [
+        "/_matrix/client/v3/sync?timeout=30000&since=s72594_4483_1934",
+        "/_matrix/client/v3/sync?filter=%7B%22room%22%3A%7B%22timeline%22%3A%7B%22limit%22%3A20%7D%7D%7D",
+        "/_matrix/client/v3/sync?filter={\"room\":{\"timeline\":{\"limit\":20}}}&set_presence=offline",
+        "/_matrix/client/v3/rooms/!abc:server/state/m.room.name",
+        "/_matrix/client/v3/rooms/%21abc%3Aserver/state/m.room.member/%40bob%3Aserver",
+        "/_matrix/client/v3/rooms/!abc:server/messages?from=t1-2_3&dir=b&limit=20",
+        "/_matrix/client/v3/rooms/!abc:server/event/$YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo0123456",
+        "/_matrix/media/v3/download/server/SEsfnsuifSDFSSEF",
+        "mxc://server/SEsfnsuifSDFSSEF",
+        "/_matrix/client/v1/register/m.login.registration_token/validity",
+        "/_matrix/client/v3/directory/room/%2523room%253Aserver",
+        "/_matrix/client/v3/refresh",
+        "/_matrix/client/v3/account/password",
+        "/_matrix/client/v3/account/password/email/requestToken",
+        "/_synapse/admin/v2/users?from=0&limit=10&guests=false",
+        "/_matrix/client/v3/publicRooms?limit=20&next_token=5&has_token=true",
+        "/p?statuscode=200&country_code=44&error-code=5&barcode=1",
+        "/p?obsession=1&mysession=2&sid=4&state=open&state_key=x",
+        "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "the token is bad, and the \"token\" too; no token: sorry",
+        "Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
+        "Invalid access token passed.",
+        "{\"errcode\":\"M_UNKNOWN_TOKEN\",\"error\":\"Invalid access token passed.\",\"soft_logout\":true}",
+        "Mixing Authorization headers and access_token query parameters.",
+        "Too many Authorization headers.",
+        "Access-Control-Allow-Headers: X-Requested-With, Content-Type, Authorization, Date",
+        "WWW-Authenticate: Bearer realm=\"matrix\", error=\"invalid_token\"",
+        "Bearer authentication is missing; a bearer token is needed; Bearer None",
+        "Basic authentication",
+        "exit code=0 session=12 ticket: 3",
+        "status code 200, code: \"M_FORBIDDEN\"",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+        "Element/1.11.50 (iPhone 14 Pro; iOS 17.1; Scale/3.00)",
+        "Synapse/1.163.2 matrix-nio/0.25.2 mautrix-python/0.21 aiohttp/3.9",
+        "format_string mat_view mar_2024 refresh_interval refresh_token_lifetime syt_",
+        "password must be changed; passwordless=1; forgot password?",
+        "The organization's tokenizer=fast, broken, spoken",
+        "%",
+        "%2",
+        "%25",
+        "100%",
+        "\\",
+        "\\u00",
+        "=",
+        "?",
+        "",
+        "token",
+        "token=",
+        "access_token",
+        "access_token:",
+        "Authorization:",
+        "Bearer ",
+    ];
+    for text in texts {
+        assert_eq!(find(text.as_bytes()), [], "{text}");
+    }
+}

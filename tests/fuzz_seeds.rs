@@ -1,0 +1,152 @@
+//! The fuzz targets' laws, on their seeds and on random bytes.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics is a test that fails"
+)]
+
+#[path = "../fuzz/laws.rs"]
+mod laws;
+
+use std::{fmt, fs, path::Path};
+
+use proptest::{
+    prelude::*,
+    sample::select,
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
+};
+
+type Law = fn(&[u8]);
+
+/// Every target with the name of its seeds.
+const TARGETS: [(&str, Law); 5] = [
+    ("relocation", laws::relocation),
+    ("redaction", laws::redaction),
+    ("head", laws::head),
+    ("chunks", laws::chunks),
+    ("fields", laws::fields),
+];
+
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/seeds")
+        .join(target);
+    let seeds: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    assert!(seeds.len() > 10, "{target}: {} seeds", seeds.len());
+    seeds
+}
+
+#[test]
+fn the_laws_hold_on_the_seeds() {
+    for (name, law) in TARGETS {
+        for seed in seeds(name) {
+            law(&seed);
+            // What a short read leaves of it.
+            for end in 0..seed.len() {
+                law(&seed[..end]);
+                law(&seed[end..]);
+            }
+        }
+    }
+}
+
+/// What makes parsers stumble, and what our own look for.
+const PIECES: [&[u8]; 44] = [
+    b"access_token",
+    b"access_token=",
+    b"access%5Ftoken=",
+    b"%61ccess_token=",
+    b"access%255Ftoken=",
+    b"Access_Token=",
+    b"SECRET",
+    b"SECRET%2B",
+    b"refresh_token",
+    b"Bearer ",
+    b"Authorization: ",
+    b"Basic ",
+    b"syt_RkFLRQ_",
+    b"FAKEFAKEFAKEFAKEFAKE_",
+    b"000000",
+    b"mat_",
+    b"MDAx",
+    b"<redacted>",
+    b"&",
+    b";",
+    b"=",
+    b"?",
+    b"#",
+    b"%",
+    b"%25",
+    b"%26",
+    b"%3D",
+    b"%22",
+    b"\"",
+    b"\\\"",
+    b"\\u0026",
+    b"'",
+    b": ",
+    b" ",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"GET / HTTP/1.1\r\nHost: h\r\n",
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"http://h/",
+    b"3\r\nabc\r\n",
+    b"0\r\n\r\n",
+];
+
+/// Bytes that a failure shows as one can type them.
+#[derive(Clone)]
+struct Nasty(Vec<u8>);
+
+impl fmt::Debug for Nasty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// Pieces, seeds and single bytes in any order.
+fn nasty(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Nasty> {
+    let piece = prop_oneof![
+        6 => select(&PIECES[..]).prop_map(<[u8]>::to_vec),
+        2 => (select(seeds), any::<prop::sample::Index>()).prop_map(|(mut seed, at)| {
+            seed.truncate(at.index(seed.len() + 1));
+            seed
+        }),
+        2 => any::<u8>().prop_map(|byte| vec![byte]),
+    ];
+    prop::collection::vec(piece, 0..16).prop_map(|pieces| Nasty(pieces.concat()))
+}
+
+#[test]
+fn the_laws_hold_on_random_bytes() {
+    // The same bytes for every build: new ones are the fuzzer's business, and a
+    // build that fails has a change to blame.
+    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    for (name, law) in TARGETS {
+        let config = ProptestConfig {
+            cases: 2000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let checked = TestRunner::new_with_rng(config, random.clone()).run(
+            &nasty(seeds(name)),
+            |Nasty(bytes)| {
+                law(&bytes);
+                Ok(())
+            },
+        );
+        if let Err(failure) = checked {
+            panic!("{name}: {failure}");
+        }
+    }
+}
