@@ -322,6 +322,9 @@ impl Record {
 
     /// Masks a text and keeps it.
     fn keep(&mut self, text: &[u8]) -> Range<usize> {
+        if self.lines.format == AccessLogFormat::Off {
+            return 0..0;
+        }
         let start = self.entry.text.len();
         self.lines.redactor.mask_into(text, &mut self.entry.text);
         start..self.entry.text.len()

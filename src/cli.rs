@@ -31,6 +31,9 @@ enum Command {
         /// End after the show instead of waiting for requests of yours.
         #[arg(long)]
         once: bool,
+        /// Address for the proxy instead of port 8009 or a free one.
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<String>,
     },
     /// Check a configuration file; exit code 78 and every problem if it is wrong.
     CheckConfig {
@@ -93,7 +96,7 @@ impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
             Self::Serve(source) => serve::run(&source.load()?, |_| {}),
-            Self::Demo { once } => demo::run(once),
+            Self::Demo { once, listen } => demo::run(once, listen),
             Self::CheckConfig { file } => {
                 let text = read(&file)?;
                 load(Some((&file, &text)), Flags::default())?;

@@ -5,12 +5,7 @@
 //! it goes on sending is read and dropped for a while (nginx's lingering close),
 //! since closing on unread data would reset the connection and the answer with it.
 
-use std::{
-    io,
-    rc::Rc,
-    task::{Poll, ready},
-    time::Duration,
-};
+use std::{io, rc::Rc, task::Poll, time::Duration};
 
 use tokio::time;
 
@@ -146,16 +141,26 @@ impl Connection<'_> {
         }
     }
 
-    /// Reads once, or ends with 0 when the worker has come to `phase`.
+    /// Reads once. When the worker has come to `phase`, what has arrived is
+    /// still read, but nothing is waited for: 0.
     async fn fill_until(&mut self, phase: Phase) -> io::Result<usize> {
         std::future::poll_fn(|cx| {
-            if self.worker.phase() >= phase {
-                return Poll::Ready(Ok(0));
+            let mut client = self.client.borrow_mut();
+            match self.input.poll_fill(cx, &mut client, head::LONGEST) {
+                Poll::Pending if self.worker.phase() >= phase => Poll::Ready(Ok(0)),
+                polled => polled,
             }
-            self.input
-                .poll_fill(cx, &mut self.client.borrow_mut(), head::LONGEST)
         })
         .await
+    }
+
+    /// Reads more of a body; `Ok(false)` if the client has gone.
+    async fn fill_body(&mut self) -> Result<bool, Refusal> {
+        let timeout = self.worker.settings.timeouts.body;
+        match time::timeout(timeout, self.input.fill_body(&self.client)).await {
+            Err(_) => Err(Refusal::BodyTimeout),
+            Ok(read) => Ok(read.is_ok_and(|count| count > 0)),
+        }
     }
 
     /// Answers the request whose head is the first `end` bytes of the input.
@@ -170,7 +175,12 @@ impl Connection<'_> {
             let form = match self.read_form(&plan).await {
                 Ok(Some(form)) => form,
                 Ok(None) => return Next::Close,
-                Err(refusal) => return self.refuse(refusal, &plan, unread, record).await,
+                // Some of it was read, and nobody knows how much is left.
+                Err(refusal) => {
+                    return self
+                        .refuse(refusal, &plan, Length::UntilClose, record)
+                        .await;
+                }
             };
             unread = Length::Zero;
             head.clear();
@@ -231,15 +241,8 @@ impl Connection<'_> {
             if is_whole {
                 return Ok(Some(form));
             }
-            match time::timeout(
-                self.worker.settings.timeouts.body,
-                self.input.fill_body(&self.client),
-            )
-            .await
-            {
-                Err(_) => return Err(Refusal::BodyTimeout),
-                Ok(Ok(0) | Err(_)) => return Ok(None),
-                Ok(Ok(_)) => {}
+            if !self.fill_body().await? {
+                return Ok(None);
             }
         }
     }
@@ -305,27 +308,21 @@ impl Connection<'_> {
             match incoming.collect(&mut self.input, &mut dropped) {
                 Ok(true) => return Next::Request,
                 Err(_) => return Next::Linger,
-                Ok(false) => {}
+                Ok(false) => dropped.clear(),
             }
-            match time::timeout(
-                self.worker.settings.timeouts.body,
-                self.input.fill_body(&self.client),
-            )
-            .await
-            {
-                Ok(Ok(count)) if count > 0 => {}
-                Ok(Ok(_) | Err(_)) | Err(_) => return Next::Close,
+            if !self.fill_body().await.unwrap_or(false) {
+                return Next::Close;
             }
         }
     }
 
     async fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        time::timeout(
+        stream::write_all(
+            &self.client,
+            [bytes, b"", b""],
             self.worker.settings.timeouts.send,
-            stream::write_all(&self.client, [bytes, b"", b""]),
         )
         .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     /// Says that no more is coming and waits, within limits, for the client to
@@ -333,31 +330,16 @@ impl Connection<'_> {
     async fn linger(&mut self) {
         stream::shutdown(&self.client).await;
         let wait = async {
-            while let Ok(Ok(count)) = time::timeout(LINGER_IDLE, self.drop_input()).await {
-                if count == 0 {
-                    return;
+            loop {
+                let waiting = self.input.filled().len();
+                self.input.consume(waiting);
+                match time::timeout(LINGER_IDLE, self.fill_until(Phase::Draining)).await {
+                    Ok(Ok(count)) if count > 0 => {}
+                    Ok(Ok(_) | Err(_)) | Err(_) => return,
                 }
             }
         };
         // Either way the connection ends here.
         let _ = time::timeout(LINGER, wait).await;
-    }
-
-    /// Reads once and forgets it; 0 when the client has gone or we stop.
-    async fn drop_input(&mut self) -> io::Result<usize> {
-        let count = std::future::poll_fn(|cx| {
-            if self.worker.phase() > Phase::Running {
-                return Poll::Ready(Ok(0));
-            }
-            let waiting = self.input.filled().len();
-            self.input.consume(waiting);
-            Poll::Ready(ready!(self.input.poll_fill(
-                cx,
-                &mut self.client.borrow_mut(),
-                head::LONGEST
-            )))
-        })
-        .await?;
-        Ok(count)
     }
 }

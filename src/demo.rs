@@ -38,15 +38,16 @@ const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHO
 /// How long anything on the way may take: everything is in this process.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Gives the show; unless `once`, serves on until a signal ends it.
+/// Gives the show, the proxy at `listen` or where it is free; unless `once`,
+/// serves on until a signal ends it.
 ///
 /// # Errors
 ///
 /// If the parts cannot be started, or something did not come out as promised.
-pub fn run(once: bool) -> Result<(), Failure> {
+pub fn run(once: bool, listen: Option<String>) -> Result<(), Failure> {
     let (events, inbox) = channel();
     let homeserver = homeserver::start(events.clone()).map_err(Failure::other)?;
-    start_proxy(homeserver, events)?;
+    start_proxy(homeserver, listen.unwrap_or_else(free_address), events)?;
     let mut stage = Stage::new(homeserver, inbox);
     stage.wait(PATIENCE, |stage| stage.proxy.is_some());
     let mut page = Page::default();
@@ -137,9 +138,13 @@ impl Stage {
 }
 
 /// Runs the proxy on a thread; it ends at a signal, as `tokenshim serve` does.
-fn start_proxy(homeserver: SocketAddr, events: Sender<Event>) -> Result<(), Failure> {
+fn start_proxy(
+    homeserver: SocketAddr,
+    listen: String,
+    events: Sender<Event>,
+) -> Result<(), Failure> {
     let (log, end_of_log) = io::pipe().map_err(Failure::other)?;
-    let config = configure(homeserver, end_of_log.as_raw_fd())?;
+    let config = configure(homeserver, listen, end_of_log.as_raw_fd())?;
     let lines = events.clone();
     spawn("demo-log", move || {
         for line in BufReader::new(log).lines().map_while(Result::ok) {
@@ -168,11 +173,15 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure
         .map_err(Failure::other)
 }
 
-/// The configuration an operator would write, but for the log in a pipe.
-fn configure(homeserver: SocketAddr, log: i32) -> Result<Config, Failure> {
+/// The address of the documentation, or another port if that is taken.
+fn free_address() -> String {
     let is_free = TcpListener::bind(USUAL).is_ok();
     let port = if is_free { USUAL.port() } else { 0 };
-    let listen = SocketAddr::new(USUAL.ip(), port);
+    SocketAddr::new(USUAL.ip(), port).to_string()
+}
+
+/// The configuration an operator would write, but for the log in a pipe.
+fn configure(homeserver: SocketAddr, listen: String, log: i32) -> Result<Config, Failure> {
     // One worker keeps the log's lines in the order of the requests. A request
     // of the user's that waits must not keep Ctrl-C waiting.
     let text = format!(
@@ -180,8 +189,6 @@ fn configure(homeserver: SocketAddr, log: i32) -> Result<Config, Failure> {
 upstream = "http://{homeserver}"
 workers = 1
 drain_timeout = "1s"
-[[listen]]
-address = "{listen}"
 [access_log]
 file = "/dev/fd/{log}"
 [log]
@@ -191,7 +198,10 @@ level = "warn"
     config::load(&Sources {
         file: Some((Path::new("demo.toml"), &text)),
         environment: Vec::new(),
-        flags: Flags::default(),
+        flags: Flags {
+            listen: vec![listen],
+            upstream: None,
+        },
     })
     .map_err(Failure::config)
 }

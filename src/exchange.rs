@@ -7,7 +7,7 @@
 mod download;
 mod upload;
 
-use std::{cell::Cell, convert::Infallible, pin::pin, rc::Rc, task::Poll};
+use std::{cell::Cell, rc::Rc};
 
 use tokio::time::Instant;
 
@@ -143,7 +143,7 @@ impl Exchange<'_> {
                 record: self.record,
                 progress: &progress,
             };
-            drive(upload.run(self.input, head), download.run(), &progress).await
+            drive(upload.run(self.input, head), download.run()).await
         };
         match ended {
             Ended::Response(Ok(answered)) => {
@@ -255,23 +255,13 @@ impl Exchange<'_> {
 
 /// Runs both directions until the response is through or one side fails.
 async fn drive(
-    request: impl Future<Output = Result<Infallible, BodyError>>,
-    response: impl Future<Output = Result<Answered, ResponseError>>,
-    progress: &Progress,
+    upload: impl Future<Output = BodyError>,
+    download: impl Future<Output = Result<Answered, ResponseError>>,
 ) -> Ended {
-    let (mut request, mut response) = (pin!(request), pin!(response));
-    let mut is_sending = true;
-    std::future::poll_fn(|cx| {
-        // The request first: it has to leave before there can be a response.
-        if is_sending && let Poll::Ready(Err(error)) = request.as_mut().poll(cx) {
-            is_sending = false;
-            progress.sending_ended.set(Some(Instant::now()));
-            // An upstream that reads no more may have answered all the same.
-            if !matches!(error, BodyError::SinkFailed(_) | BodyError::SinkTimeout) {
-                return Poll::Ready(Ended::Request(error));
-            }
-        }
-        response.as_mut().poll(cx).map(Ended::Response)
-    })
-    .await
+    // The request first: it has to leave before there can be a response.
+    tokio::select! {
+        biased;
+        error = upload => Ended::Request(error),
+        response = download => Ended::Response(response),
+    }
 }

@@ -13,6 +13,7 @@ use crate::{
         head::Field,
         survey::{self, Known, Survey},
     },
+    redact::Redactor,
     relocate::{field, query::Names},
 };
 
@@ -61,6 +62,8 @@ pub struct Edits<'a> {
     pub answers_expect: bool,
     /// Parameter names to cut from `Referer`.
     pub names: &'a Names,
+    /// What masks the rest of it.
+    pub redactor: &'a Redactor,
 }
 
 /// Appends the fields that pass, in the order and case they came in.
@@ -81,7 +84,7 @@ pub fn push_passing(
                     push(
                         out,
                         field.name,
-                        &field::clean_referer(field.value, edits.names),
+                        &field::clean_referer(field.value, edits.names, edits.redactor),
                     );
                 }
                 false
@@ -179,6 +182,7 @@ mod tests {
             replaces_authorization: false,
             answers_expect: false,
             names: &Names::default(),
+            redactor: &Redactor::default(),
         };
         let mut out = Vec::new();
         push_passing(&mut out, head.fields, &survey, peer, &edits);

@@ -11,6 +11,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, UnixListener},
+    sync::watch,
     time,
 };
 
@@ -167,11 +168,22 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Accepts for ever; each connection goes to the worker that has the fewest.
-pub async fn accept(listener: Listener, trusted: Arc<TrustedProxies>, workers: Arc<[Handle]>) {
+/// Accepts until it is told to stop and nobody waits; each connection goes to
+/// the worker that has the fewest.
+pub async fn accept(
+    listener: Listener,
+    trusted: Arc<TrustedProxies>,
+    workers: Arc<[Handle]>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut reported: Option<Instant> = None;
     loop {
-        match listener.accept(&trusted).await {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept(&trusted) => accepted,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
+        match accepted {
             Ok((socket, peer)) => {
                 if let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) {
                     worker.serve(socket, peer);

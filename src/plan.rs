@@ -3,6 +3,8 @@
 //! This is the pure half of a request: no clock, no socket. It writes the head
 //! for the upstream, or names the answer of our own.
 
+use std::io::Write as _;
+
 use crate::{
     access_log::Record,
     config::FormBody,
@@ -281,6 +283,7 @@ impl<'r> Parts<'r, '_> {
             replaces_authorization: moved.is_some(),
             answers_expect: plan.form.is_some() || !survey.expects_continue,
             names,
+            redactor: &settings.redactor,
         };
         hygiene::push_passing(out, head.fields, survey, peer, &edits);
         if let Some(token) = moved {
@@ -313,6 +316,7 @@ fn push_length(out: &mut Vec<u8>, plan: &Plan, is_sized: bool) {
         }
     };
     if let Some(length) = length {
-        hygiene::push(out, "Content-Length", length.to_string().as_bytes());
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "Content-Length: {length}\r\n");
     }
 }

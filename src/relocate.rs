@@ -131,17 +131,12 @@ pub struct Relocated<'r> {
 /// Decides about the token of a request.
 #[must_use]
 pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
-    let in_query = lookup(request.query, policy);
-    let in_form = lookup(request.form, policy);
-    let found = match (request.query, request.form) {
-        (_, None) => in_query,
-        (query, Some(form)) => [query, Some(form)]
-            .into_iter()
-            .flatten()
-            .fold(Lookup::default(), |found, text| {
-                found.and(reveal(text), &policy.names)
-            }),
-    };
+    let in_query = request.query.map_or_else(Lookup::default, |query| {
+        Lookup::default().and(reveal(query), &policy.names)
+    });
+    let found = request
+        .form
+        .map_or(in_query, |form| in_query.and(reveal(form), &policy.names));
     let has_header = !matches!(request.authorization, Authorization::Absent);
     let verbatim = request.endpoint.class == Class::Never;
     let source = match (has_header, found.first) {
@@ -153,10 +148,14 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
         (false, Some(_)) if in_query.first.is_some() => Source::Query,
         (false, Some(_)) => Source::Form,
     };
+    let is_open = request.endpoint.class == Class::Open;
     let credential = if verbatim || request.method == b"OPTIONS" {
         Ok(kept(request.authorization))
-    } else if policy.form_body == FormBody::Refuse && in_form.pairs > 0 {
+    } else if policy.form_body == FormBody::Refuse && found.pairs > in_query.pairs {
         Err(Refusal::FormToken)
+    } else if is_open {
+        // Such an endpoint ignores credentials: wrong ones are no reason for a 401.
+        Ok(choose(request, &found, policy).unwrap_or_else(|_| kept(request.authorization)))
     } else {
         choose(request, &found, policy)
     };
@@ -215,12 +214,6 @@ fn kept(authorization: Authorization<'_>) -> Credential<'_> {
     }
 }
 
-fn lookup<'r>(text: Option<RawTarget<'r>>, policy: &Policy) -> Lookup<'r> {
-    text.map_or_else(Lookup::default, |text| {
-        Lookup::default().and(reveal(text), &policy.names)
-    })
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "relocation is what reads raw targets"
@@ -258,7 +251,7 @@ pub fn push_clean(
         Form::Origin { path, query, .. } => (reveal(*path), query.map(reveal)),
     };
     let verbatim = endpoint.class == Class::Never;
-    if path.is_empty() {
+    if !path.starts_with(b"/") {
         out.push(b'/');
     }
     if verbatim {

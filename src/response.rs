@@ -7,7 +7,7 @@
 use std::io::Write as _;
 
 use crate::{
-    http1::{body::Outgoing, head::Version, length::Length, response::ResponseHead},
+    http1::{body::Outgoing, head::Version, length::Length, response::ResponseHead, survey},
     hygiene::push,
     relocate::{field, query::Names},
 };
@@ -136,16 +136,13 @@ fn push_fields(
 
 /// Whether a `Connection` field of the response names this field.
 fn is_nominated(name: &str, head: &ResponseHead<'_, '_>) -> bool {
-    // Most responses have no such field: one length comparison each.
-    head.fields
-        .iter()
-        .filter(|field| field.name.len() == 10 && field.name.eq_ignore_ascii_case("connection"))
-        .any(|field| {
-            field
-                .value
-                .split(|&byte| byte == b',')
-                .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
-        })
+    head.has_nominated
+        && head
+            .fields
+            .iter()
+            .filter(|field| field.name.eq_ignore_ascii_case("connection"))
+            .flat_map(|field| survey::list(field.value))
+            .any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 fn is_any(name: &str, names: &[&str]) -> bool {
@@ -169,35 +166,28 @@ fn push_narrowed(out: &mut Vec<u8>, name: &str, value: &[u8], context: &Context<
     name.eq_ignore_ascii_case("referrer-policy")
 }
 
-/// `Cache-Control` for this client alone, where it let shared caches store.
+/// `Cache-Control` for this client alone: a shared cache in front of us saw no
+/// `Authorization` that would have kept it from storing.
 fn without_shared_caching(value: &[u8]) -> Vec<u8> {
-    let name = |directive: &[u8]| {
+    let is = |directive: &[u8], name: &[u8]| {
         let end = memchr::memchr(b'=', directive).unwrap_or(directive.len());
         directive
             .get(..end)
             .unwrap_or_default()
             .trim_ascii()
-            .to_ascii_lowercase()
+            .eq_ignore_ascii_case(name)
     };
-    let directives = || {
-        value
-            .split(|&byte| byte == b',')
-            .map(<[u8]>::trim_ascii)
-            .filter(|text| !text.is_empty())
-    };
-    let is_shared = |directive: &[u8]| {
-        matches!(
-            &*name(directive),
-            b"public" | b"s-maxage" | b"proxy-revalidate"
-        )
-    };
-    if !directives().any(is_shared) {
+    if survey::list(value).any(|directive| is(directive, b"private") || is(directive, b"no-store"))
+    {
         return value.to_vec();
     }
+    let is_shared = |directive: &[u8]| {
+        [&b"public"[..], b"s-maxage", b"proxy-revalidate"]
+            .iter()
+            .any(|name| is(directive, name))
+    };
     let mut out = b"private".to_vec();
-    for directive in
-        directives().filter(|directive| !is_shared(directive) && name(directive) != b"private")
-    {
+    for directive in survey::list(value).filter(|directive| !is_shared(directive)) {
         out.extend_from_slice(b", ");
         out.extend_from_slice(directive);
     }
@@ -328,6 +318,12 @@ mod tests {
             "HTTP/1.1 302 Found\r\nCache-Control: private, max-age=86400\r\nLocation: /x?a\r\nContent-Length: 0\r\n\
              Referrer-Policy: no-referrer\r\nDeprecation: @1\r\n\r\n"
         );
-        assert_eq!(without_shared_caching(b"no-store"), b"no-store");
+        for (said, narrowed) in [
+            ("no-store", "no-store"),
+            ("Private, max-age=1", "Private, max-age=1"),
+            ("max-age=1", "private, max-age=1"),
+        ] {
+            assert_eq!(without_shared_caching(said.as_bytes()), narrowed.as_bytes());
+        }
     }
 }

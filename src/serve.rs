@@ -9,7 +9,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time,
 };
@@ -27,6 +27,9 @@ use crate::{
 
 /// How long the logs may take to be written at the end.
 const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// How long connections in the queues are still taken.
+const LAST_GUESTS: Duration = Duration::from_millis(100);
 
 /// Serves until a signal ends it; `ready` learns the bound addresses.
 ///
@@ -150,23 +153,32 @@ impl Server {
 
     async fn run(mut self, config: &Config, lines: &Sink) -> Result<(), Failure> {
         let trusted = Arc::new(config.trusted_proxies.clone());
+        let (stop, stopped) = watch::channel(false);
         let mut acceptors = JoinSet::new();
         for listener in self.listeners {
+            let workers = Arc::clone(&self.workers);
             acceptors.spawn(listen::accept(
                 listener,
                 Arc::clone(&trusted),
-                Arc::clone(&self.workers),
+                workers,
+                stopped.clone(),
             ));
         }
-        tokio::select! {
-            () = self.signals.stop(lines) => {}
-            _ = self.ended.recv() => return Err(Failure::other("a worker thread ended")),
-        }
+        let mut left = self.workers.len();
+        let is_broken = tokio::select! {
+            () = self.signals.stop(lines) => false,
+            _ = self.ended.recv() => true,
+        };
         tracing::info!("stopping: no new connections, open requests are finished");
-        // Closed at once, so that the kernel refuses and a new process can bind.
+        // Whoever waits in a queue was let in by the kernel already. Then the
+        // listeners are closed, so that others are refused and a new process can bind.
+        stop.send_replace(true);
+        let _ = time::timeout(LAST_GUESTS, async {
+            while acceptors.join_next().await.is_some() {}
+        })
+        .await;
         acceptors.shutdown().await;
         tell(&self.workers, || Message::Drain);
-        let mut left = self.workers.len();
         let mut drain = async |signals: &mut Signals, most: Duration| {
             tokio::select! {
                 () = count_down(&mut self.ended, &mut left) => true,
@@ -174,11 +186,15 @@ impl Server {
                 () = time::sleep(most) => false,
             }
         };
-        if !drain(&mut self.signals, config.drain_timeout).await {
+        if is_broken || !drain(&mut self.signals, config.drain_timeout).await {
             tell(&self.workers, || Message::Cut);
             drain(&mut self.signals, LAST_LINES).await;
         }
-        Ok(())
+        if is_broken {
+            Err(Failure::other("a worker thread ended"))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -36,7 +36,7 @@ impl fmt::Debug for RawTarget<'_> {
 pub enum Form<'r> {
     /// `/path?query`, or what is left of `http://authority/path?query`.
     Origin {
-        /// The path: starts with `/` unless it is empty (`http://host?x=1`).
+        /// The path; behind `http://host` it may lack its `/`.
         path: RawTarget<'r>,
         /// What follows the first `?`, if there is one.
         query: Option<RawTarget<'r>>,

@@ -178,6 +178,10 @@ fn serve(worker: &Rc<Worker>, socket: Socket, peer: Peer, load: &Arc<AtomicUsize
                 let waker =
                     std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
                 place.worker.wake(place.key, waker);
+                if place.worker.phase() > Phase::Running {
+                    // What has arrived is seen only after a turn of the reactor.
+                    tokio::task::yield_now().await;
+                }
                 connection::serve(&place.worker, stream, peer).await;
             });
         }

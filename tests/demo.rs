@@ -31,7 +31,11 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn demo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenshim"));
-    command.arg("demo").args(arguments).stdin(Stdio::null());
+    // A port of its own: other tests give the show at the same time.
+    command
+        .args(["demo", "--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .stdin(Stdio::null());
     command
 }
 

@@ -1,6 +1,6 @@
 //! One JSON object a line.
 
-use std::ops::Range;
+use std::{borrow::Cow, net::IpAddr, ops::Range};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,11 +13,11 @@ struct Line<'e> {
     /// When the exchange ended, RFC 3339.
     time: String,
     /// The client's address; null behind a unix socket that did not say.
-    remote: Option<String>,
+    remote: Option<IpAddr>,
     /// Null where the request line did not parse.
-    method: Option<String>,
+    method: Option<Cow<'e, str>>,
     /// The request target, or all there is of a request line that did not parse; masked.
-    target: String,
+    target: Cow<'e, str>,
     status: u16,
     /// Of the body, as sent to the client.
     bytes: u64,
@@ -25,17 +25,17 @@ struct Line<'e> {
     /// The fingerprint.
     token: Option<String>,
     token_source: &'e str,
-    referer: Option<String>,
-    user_agent: Option<String>,
+    referer: Option<Cow<'e, str>>,
+    user_agent: Option<Cow<'e, str>>,
     ending: &'e str,
 }
 
 /// Appends one line.
 pub(super) fn push(out: &mut Vec<u8>, entry: &Entry) {
-    let text = |range: &Range<usize>| String::from_utf8_lossy(entry.part(range)).into_owned();
+    let text = |range: &Range<usize>| String::from_utf8_lossy(entry.part(range));
     let line = Line {
         time: format!("{:.3}", Timestamp::now()),
-        remote: entry.client.map(|address| address.to_string()),
+        remote: entry.client,
         method: (!entry.method.is_empty()).then(|| text(&entry.method)),
         target: text(&entry.target),
         status: entry.status(),

@@ -207,13 +207,10 @@ impl Download<'_> {
 
     /// Sends and empties `out`.
     async fn send(&self, out: &mut Vec<u8>) -> Result<(), ResponseError> {
-        time::timeout(
-            self.worker.settings.timeouts.send,
-            stream::write_all(self.client, [out, b"", b""]),
-        )
-        .await
-        .map_err(|_| BodyError::SinkTimeout)?
-        .map_err(BodyError::SinkFailed)?;
+        let patience = self.worker.settings.timeouts.send;
+        stream::write_all(self.client, [out, b"", b""], patience)
+            .await
+            .map_err(BodyError::sink)?;
         out.clear();
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The client's direction: the request leaves, then the client is watched.
 
-use std::{convert::Infallible, io, rc::Rc};
+use std::{io, rc::Rc};
 
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 
 use super::{Body, Progress};
 use crate::{
@@ -28,26 +28,19 @@ pub(super) struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    /// Sends the request, then watches the client; ends only with an error.
-    pub(super) async fn run(
-        self,
-        input: &mut Buffer,
-        head: &mut Vec<u8>,
-    ) -> Result<Infallible, BodyError> {
+    /// Sends the request, then watches the client; ends only with what is wrong
+    /// with it.
+    pub(super) async fn run(self, input: &mut Buffer, head: &mut Vec<u8>) -> BodyError {
         let timeouts = &self.worker.settings.timeouts;
         let body = match self.body {
             Body::AtHand(length) => Some(input.filled().get(..length).unwrap_or_default()),
             Body::Form => self.plan.form.as_deref(),
             Body::Coming => None,
         };
-        if let Some(body) = body {
-            time::timeout(
-                timeouts.send,
-                stream::write_all(self.upstream, [head, body, b""]),
-            )
-            .await
-            .map_err(|_| BodyError::SinkTimeout)?
-            .map_err(BodyError::SinkFailed)?;
+        let sent = if let Some(body) = body {
+            stream::write_all(self.upstream, [head, body, b""], timeouts.send)
+                .await
+                .map_err(BodyError::sink)
         } else {
             let is_chunked = self.plan.length == Length::Chunked;
             let relay = Relay {
@@ -63,11 +56,16 @@ impl Upload<'_> {
                 source_timeout: timeouts.body,
                 sink_timeout: timeouts.send,
             };
-            relay.run(head, &mut 0).await?;
+            relay.run(head, &mut 0).await
+        };
+        match sent {
+            Ok(()) => self.progress.is_sent.set(true),
+            // An upstream that reads no more may have answered all the same.
+            Err(BodyError::SinkFailed(_) | BodyError::SinkTimeout) => {}
+            Err(error) => return error,
         }
         self.progress.sending_ended.set(Some(Instant::now()));
-        self.progress.is_sent.set(true);
-        Err(watch(self.client, input).await)
+        watch(self.client, input).await
     }
 }
 

@@ -37,6 +37,17 @@ pub enum BodyError {
     SinkTimeout,
 }
 
+impl BodyError {
+    /// What a failed write says of the sink.
+    #[must_use]
+    pub fn sink(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::SinkTimeout,
+            _ => Self::SinkFailed(error),
+        }
+    }
+}
+
 /// A body on its way in.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming(State);
@@ -177,17 +188,23 @@ impl Relay<'_> {
                     if len == 0 {
                         continue;
                     }
-                    let suffix: &[u8] = match self.outgoing {
-                        Outgoing::Raw => b"",
-                        Outgoing::Chunked => {
-                            chunked::push_size(framing, len);
-                            b"\r\n"
-                        }
+                    if self.outgoing == Outgoing::Chunked {
+                        chunked::push_size(framing, len);
+                    }
+                    let end = self.plain_end_behind(len);
+                    let suffix: &[u8] = match (self.outgoing, end) {
+                        (Outgoing::Raw, _) => b"",
+                        (Outgoing::Chunked, None) => b"\r\n",
+                        (Outgoing::Chunked, Some(_)) => b"\r\n0\r\n\r\n",
                     };
                     self.send(framing, len, suffix).await?;
                     framing.clear();
                     self.input.consume(len);
                     *moved = moved.saturating_add(len as u64);
+                    if let Some(end) = end {
+                        self.input.consume(end);
+                        return Ok(());
+                    }
                 }
                 Front::End { skip, trailers } => {
                     self.input.consume(skip);
@@ -199,6 +216,19 @@ impl Relay<'_> {
                     return self.send(framing, 0, b"").await;
                 }
             }
+        }
+    }
+
+    /// How many bytes of framing end the body right behind the next `len` bytes,
+    /// if no trailers do: then one write can carry both.
+    fn plain_end_behind(&self, len: usize) -> Option<usize> {
+        let mut ahead = self.incoming;
+        match ahead.front(self.input.filled().get(len..)?) {
+            Ok(Front::End {
+                skip,
+                trailers: trailers @ (0 | 2),
+            }) => Some(skip.saturating_add(trailers)),
+            _ => None,
         }
     }
 
@@ -223,12 +253,8 @@ impl Relay<'_> {
             return Ok(());
         }
         let data = self.input.filled().get(..len).unwrap_or_default();
-        time::timeout(
-            self.sink_timeout,
-            stream::write_all(self.sink, [framing, data, suffix]),
-        )
-        .await
-        .map_err(|_| BodyError::SinkTimeout)?
-        .map_err(BodyError::SinkFailed)
+        stream::write_all(self.sink, [framing, data, suffix], self.sink_timeout)
+            .await
+            .map_err(BodyError::sink)
     }
 }

@@ -165,7 +165,7 @@ pub fn push_size(out: &mut Vec<u8>, size: usize) {
 ///
 /// [`BadChunk`] if the section is not made of field lines.
 pub fn push_end(out: &mut Vec<u8>, trailers: &[u8]) -> Result<(), BadChunk> {
-    const KEPT_BACK: [&str; 14] = [
+    const KEPT_BACK: [&str; 21] = [
         "authorization",
         "cache-control",
         "connection",
@@ -174,12 +174,19 @@ pub fn push_end(out: &mut Vec<u8>, trailers: &[u8]) -> Result<(), BadChunk> {
         "content-range",
         "content-type",
         "cookie",
+        "forwarded",
         "host",
         "keep-alive",
         "proxy-authorization",
+        "referer",
         "te",
         "transfer-encoding",
         "upgrade",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-real-ip",
     ];
     out.extend_from_slice(b"0\r\n");
     if trailers.len() > 2 {

@@ -3,6 +3,7 @@
 use super::{
     head::{Field, Version},
     length::{Framing, Length},
+    survey,
 };
 
 /// The most fields an upstream may send; more generous than for clients.
@@ -23,6 +24,8 @@ pub struct ResponseHead<'b, 'f> {
     pub length: Length,
     /// Whether the upstream keeps the connection open behind it.
     pub keep_alive: bool,
+    /// Whether `Connection` names fields that go no further.
+    pub has_nominated: bool,
 }
 
 /// The upstream's answer is not HTTP/1.
@@ -55,17 +58,18 @@ pub fn parse<'b, 'f>(
     } else {
         Version::Http11
     };
-    let (mut framing, mut close, mut keep_alive) = (Framing::default(), false, false);
+    let mut framing = Framing::default();
+    let (mut close, mut keep_alive, mut has_nominated) = (false, false, false);
     for field in parsed.headers.iter() {
         match field.name.len() {
             10 if field.name.eq_ignore_ascii_case("connection") => {
-                for option in field
-                    .value
-                    .split(|&byte| byte == b',')
-                    .map(<[u8]>::trim_ascii)
-                {
-                    close |= option.eq_ignore_ascii_case(b"close");
-                    keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                for option in survey::list(field.value) {
+                    let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
+                    close |= is(b"close");
+                    keep_alive |= is(b"keep-alive");
+                    has_nominated |= ![&b"close"[..], b"keep-alive", b"upgrade"]
+                        .iter()
+                        .any(|name| is(name));
                 }
             }
             14 if field.name.eq_ignore_ascii_case("content-length") => {
@@ -91,6 +95,7 @@ pub fn parse<'b, 'f>(
         fields: parsed.headers,
         length,
         keep_alive: keeps,
+        has_nominated,
     })
 }
 

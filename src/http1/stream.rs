@@ -4,12 +4,14 @@ use std::{
     cell::RefCell,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
+    time,
 };
 
 /// A connected stream socket.
@@ -24,18 +26,6 @@ pub enum Stream {
 /// A stream whose two directions are driven by two futures of one task. A
 /// borrow lasts for one poll.
 pub type Shared = RefCell<Stream>;
-
-impl Stream {
-    /// Whether the socket has something to read, as far as the last readiness
-    /// event told: for a pooled connection that means it was closed. Costs no
-    /// system call.
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx),
-            Self::Unix(stream) => stream.poll_read_ready(cx),
-        }
-    }
-}
 
 impl AsyncRead for Stream {
     fn poll_read(
@@ -90,32 +80,33 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Writes all of `parts`, in one system call if the socket takes it.
+/// Writes all of `parts`, in one system call if the socket takes it. The socket
+/// may take nothing for as long as `patience`, time and again.
 ///
 /// # Errors
 ///
-/// The socket's, or `WriteZero`.
-pub async fn write_all(stream: &Shared, parts: [&[u8]; 3]) -> io::Result<()> {
+/// The socket's, `TimedOut`, or `WriteZero`.
+pub async fn write_all(stream: &Shared, parts: [&[u8]; 3], patience: Duration) -> io::Result<()> {
     let total = parts
         .iter()
         .fold(0_usize, |total, part| total.saturating_add(part.len()));
     let mut written = 0_usize;
-    std::future::poll_fn(|cx| {
-        while written < total {
-            let mut skip = written;
-            let rest = parts.map(|part| {
-                let skipped = skip.min(part.len());
-                skip = skip.saturating_sub(skipped);
-                IoSlice::new(part.get(skipped..).unwrap_or_default())
-            });
-            match ready!(Pin::new(&mut *stream.borrow_mut()).poll_write_vectored(cx, &rest))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => written = written.saturating_add(count),
-            }
+    while written < total {
+        let mut skip = written;
+        let rest = parts.map(|part| {
+            let skipped = skip.min(part.len());
+            skip = skip.saturating_sub(skipped);
+            IoSlice::new(part.get(skipped..).unwrap_or_default())
+        });
+        let write = std::future::poll_fn(|cx| {
+            Pin::new(&mut *stream.borrow_mut()).poll_write_vectored(cx, &rest)
+        });
+        match time::timeout(patience, write).await?? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => written = written.saturating_add(count),
         }
-        Poll::Ready(Ok(()))
-    })
-    .await
+    }
+    Ok(())
 }
 
 /// Says that nothing more will be written.

@@ -147,7 +147,9 @@ pub fn survey<'r>(head: &RequestHead<'r, '_>) -> Result<Survey<'r>, Refusal> {
     }
     let may_upgrade =
         draft.wants_upgrade && head.version == Version::Http11 && survey.length == Length::Zero;
-    survey.upgrade = draft.upgrade.filter(|_| may_upgrade);
+    survey.upgrade = draft
+        .upgrade
+        .filter(|protocols| may_upgrade && !list(protocols).any(is_http2));
     Ok(survey)
 }
 
@@ -173,7 +175,7 @@ fn note<'r>(known: Known, field: &Field<'r>, survey: &mut Survey<'r>, draft: &mu
         }
         Known::ContentEncoding => draft.is_encoded |= !value.eq_ignore_ascii_case(b"identity"),
         Known::ContentLength => draft.framing.content_length(value),
-        Known::ContentType => survey.has_form = is_form(value),
+        Known::ContentType => survey.has_form |= is_form(value),
         Known::Expect => survey.expects_continue |= value.eq_ignore_ascii_case(b"100-continue"),
         Known::ForwardedFor => survey.forwarded_for = Some(value),
         Known::Host => {
@@ -192,8 +194,15 @@ fn note<'r>(known: Known, field: &Field<'r>, survey: &mut Survey<'r>, draft: &mu
     }
 }
 
-/// The members of a comma-separated field value.
-fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Requests inside a cleartext HTTP/2 tunnel would pass us by unread.
+fn is_http2(protocol: &[u8]) -> bool {
+    protocol
+        .get(..2)
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"h2"))
+}
+
+/// The members of a comma-separated field value (RFC 9110 section 5.6.1).
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|&byte| byte == b',')
         .map(<[u8]>::trim_ascii)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::query::{self, Lookup, Names};
-use crate::redact;
+use crate::redact::Redactor;
 
 /// A `Referer` without the token it carries.
 ///
@@ -11,10 +11,10 @@ use crate::redact;
 /// an instruction, so a hidden spelling may be blotted out here where the
 /// request's own target may not.
 #[must_use]
-pub fn clean_referer<'f>(referer: &'f [u8], names: &Names) -> Cow<'f, [u8]> {
+pub fn clean_referer<'f>(referer: &'f [u8], names: &Names, redactor: &Redactor) -> Cow<'f, [u8]> {
     match cut_url(referer, names) {
-        Some(cut) => Cow::Owned(redact::mask(&cut).into_owned()),
-        None => redact::mask(referer),
+        Some(cut) => Cow::Owned(redactor.mask(&cut).into_owned()),
+        None => redactor.mask(referer),
     }
 }
 
@@ -22,7 +22,11 @@ pub fn clean_referer<'f>(referer: &'f [u8], names: &Names) -> Cow<'f, [u8]> {
 /// there is nothing to clean.
 #[must_use]
 pub fn clean_location(location: &[u8], host: &[u8], names: &Names) -> Option<Vec<u8>> {
-    let is_relative = location.starts_with(b"/") && !location.starts_with(b"//");
+    // A relative reference has no colon before its first slash (RFC 3986 section 4.2).
+    let first = location
+        .iter()
+        .find(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'));
+    let is_relative = first != Some(&b':') && !location.starts_with(b"//");
     let is_ours = is_relative
         || authority(location).is_some_and(|authority| authority.eq_ignore_ascii_case(host));
     if is_ours {
@@ -103,7 +107,7 @@ mod tests {
             ),
         ];
         for (name, raw, expected) in cases {
-            let cleaned = clean_referer(raw.as_bytes(), &Names::default());
+            let cleaned = clean_referer(raw.as_bytes(), &Names::default(), &Redactor::default());
             assert_eq!(str::from_utf8(&cleaned).unwrap(), expected, "case: {name}");
         }
     }
@@ -118,6 +122,8 @@ mod tests {
                 Some("https://H:1/a"),
             ),
             ("another host", "https://other/a?access_token=SECRET", None),
+            ("relative to the page", "x?access_token=SECRET", Some("x")),
+            ("query alone", "?a=1&access_token=SECRET", Some("?a=1")),
             ("scheme-relative", "//other/a?access_token=SECRET", None),
             ("no token", "/a?b", None),
         ];

@@ -1,8 +1,9 @@
 //! Splits a query or a form body into its pairs, without changing a byte.
 //!
 //! Both `&` and `;` separate: Twisted, under Synapse, splits on both, and a
-//! token left behind a `;` would reach it raw. Redaction uses the same
-//! splitter, so what is moved and what is masked cannot drift apart.
+//! token left behind a `;` would reach it raw. Redaction reads whole log lines and
+//! has a reader of its own; its laws are tested against this one, so what is moved
+//! and what is masked cannot drift apart.
 
 use std::ops::Range;
 
