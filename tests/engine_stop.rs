@@ -174,3 +174,23 @@ fn a_pipelined_request_is_not_left_behind() {
     assert_eq!(shim.wait().code(), Some(0));
     assert_eq!(upstream.requests().len(), 1);
 }
+
+#[test]
+fn what_had_arrived_before_the_stop_is_answered() {
+    let upstream = Upstream::echo();
+    let mut shim = Shim::start(&upstream, "drain_timeout = \"5s\"\n");
+    let mut kept = shim.connect();
+    kept.send(get("/first"));
+    kept.response();
+    // While the process stands still, the kernel takes connections and requests for it.
+    shim.signal(Signal::STOP);
+    let mut queued = shim.connect();
+    queued.send(get("/queued"));
+    kept.send(get("/kept"));
+    shim.signal(Signal::TERM);
+    shim.signal(Signal::CONT);
+    for (client, target) in [(&mut queued, "/queued"), (&mut kept, "/kept")] {
+        assert_eq!(client.response().status(), 200, "{target}");
+    }
+    assert!(shim.wait().success());
+}

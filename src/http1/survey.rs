@@ -321,6 +321,12 @@ mod tests {
             &|found| found.unwrap().upgrade == Some(b"websocket"),
         );
         check(
+            "no HTTP/2 inside",
+            "Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n",
+            "1.1",
+            &|found| found.unwrap().upgrade.is_none(),
+        );
+        check(
             "upgrade unasked",
             "Host: a\r\nUpgrade: websocket\r\n",
             "1.1",
