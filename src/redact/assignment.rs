@@ -1,8 +1,8 @@
-//! What stands between a name and its value: `=`, `%3D`, `": "`, `: Some("`.
+//! What stands between a name and its value: `=`, `[0]=`, `%3D`, `": "`, `: Some("`.
 
 use std::ops::Range;
 
-use super::names::{Names, Rule};
+use super::names::{self, Names, Rule};
 use super::unit::{self, Unit};
 use super::value::{self, Opening, Source};
 use super::{Finding, Kind, authorization, token};
@@ -12,6 +12,12 @@ const BLANKS: usize = 16;
 
 /// `Some(Secret(["` is three deep.
 const WRAPPERS: usize = 4;
+
+/// `name[a][b][]` has three.
+const INDEXES: usize = 4;
+
+/// Characters of an index. The shortest token is longer, so that none is skipped.
+const INDEX: usize = 9;
 
 /// Written where there is no secret.
 const NOTHING: [&[u8]; 8] = [
@@ -27,20 +33,95 @@ const NOTHING: [&[u8]; 8] = [
 
 /// The secret that a name is given; `at` is the place behind the name.
 pub(super) fn read(source: Source<'_>, names: &Names, at: usize, rule: Rule) -> Option<Finding> {
-    let unit = unit::read(source.text, at)?;
     match rule {
-        Rule::Bearer => authorization::bearer(source, names, at),
+        Rule::Bearer => return authorization::bearer(source, names, at),
         Rule::Authorization => {
             let field = Field::read(source.text, at)?;
-            authorization::credentials(source, field.from, field.sign)
+            return authorization::credentials(source, field.from, field.sign);
         }
-        _ if unit.byte == b'=' => {
-            let span = value::of_parameter(source, at.saturating_add(unit.width), unit)?;
-            Some(finding(source, span, Kind::Parameter))
-        }
-        Rule::Query => None,
-        Rule::Credential | Rule::Field => field(source, at, rule),
+        Rule::Query | Rule::Credential | Rule::Field => {}
     }
+    let behind = behind_brackets(source.text, at);
+    let unit = unit::read(source.text, behind)?;
+    if unit.byte == b'=' {
+        let from = behind.saturating_add(unit.width);
+        let span = value::of_parameter(source, from, unit)
+            .or_else(|| next_word(source, names, at, from, unit))?;
+        return Some(finding(source, span, Kind::Parameter));
+    }
+    match rule {
+        Rule::Credential | Rule::Field => field(source, behind, rule),
+        _ => None,
+    }
+}
+
+/// Behind the `]` of `user[name]=`, and the `[]` or `[0]` of `name[0]=`.
+fn behind_brackets(text: &[u8], mut at: usize) -> usize {
+    if let Some(unit) = unit::read(text, at).filter(|unit| unit.byte == b']') {
+        at = at.saturating_add(unit.width);
+    }
+    for _ in 0..INDEXES {
+        let Some(behind) = behind_index(text, at) else {
+            break;
+        };
+        at = behind;
+    }
+    at
+}
+
+fn behind_index(text: &[u8], mut at: usize) -> Option<usize> {
+    let opening = unit::read(text, at).filter(|unit| unit.byte == b'[')?;
+    at = at.saturating_add(opening.width);
+    for _ in 0..=INDEX {
+        let unit = unit::read(text, at)?;
+        at = at.saturating_add(unit.width);
+        match unit.byte {
+            b']' => return Some(at),
+            byte if names::is_word(byte) => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// The word behind `name= ` in what looks like a request line or a URL: a target
+/// that was broken in two. `at` is the place behind the name, `from` behind the `=`.
+///
+/// Left alone are the `HTTP/1.1` of such a line, and a word that has one of the
+/// names itself: its value is found in its turn, and may be more than this word.
+fn next_word(
+    source: Source<'_>,
+    names: &Names,
+    at: usize,
+    from: usize,
+    sign: Unit,
+) -> Option<Range<usize>> {
+    let text = source.text;
+    let is_blank = |byte: &&u8| matches!(**byte, b' ' | b'\t');
+    let blank = text.get(from..)?.iter().take_while(is_blank).count();
+    let word = from.saturating_add(blank);
+    let is_version = text
+        .get(word..)?
+        .get(..5)
+        .is_some_and(|head| head.eq_ignore_ascii_case(b"HTTP/"));
+    if blank == 0 || is_version || !is_in_url(text, at) {
+        return None;
+    }
+    let span = value::of_word(source, word, sign)?;
+    (!names.are_in(text, span.clone())).then_some(span)
+}
+
+/// Whether what ends at `end` is part of a target or a URL. A mask is not looked
+/// through: it may have replaced a white space.
+fn is_in_url(text: &[u8], end: usize) -> bool {
+    let before = text.get(..end).unwrap_or_default();
+    before
+        .iter()
+        .rev()
+        .take_while(|byte| {
+            !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>')
+        })
+        .any(|byte| matches!(byte, b'/' | b'?' | b'&'))
 }
 
 fn field(source: Source<'_>, at: usize, rule: Rule) -> Option<Finding> {

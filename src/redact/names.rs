@@ -14,7 +14,9 @@
 //!
 //! Case does not matter, nor the difference between `-` and `_`.
 
-use super::prefilter;
+use std::ops::Range;
+
+use super::{prefilter, unit};
 
 /// Decoded bytes kept of what was read; the oldest half goes when it is full.
 const TAIL: usize = 128;
@@ -167,6 +169,20 @@ impl Names {
         }
         let found = self.known.iter().find(|name| name.ends(tail));
         found.map(|name| name.rule)
+    }
+
+    /// Whether one of them stands in a word of the text.
+    pub(super) fn are_in(&self, text: &[u8], word: Range<usize>) -> bool {
+        let mut tail = Tail::behind(text, word.start);
+        let mut at = word.start;
+        while let Some(unit) = unit::read(text, at).filter(|_| at < word.end) {
+            if !is_word(unit.byte) && self.at_end_of(&tail).is_some() {
+                return true;
+            }
+            tail.push(unit.byte);
+            at = at.saturating_add(unit.width);
+        }
+        self.at_end_of(&tail).is_some()
     }
 }
 

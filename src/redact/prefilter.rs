@@ -1,10 +1,10 @@
 //! Says quickly where in a text a secret's name or prefix may stand.
 //!
-//! Complete by construction: a fragment of a name is written as it is, in some
-//! mixture of cases, or at least one of its letters is encoded. The first is a
-//! look at every second place of the text, in two small bit sets; the second a
-//! look behind each `%` and `\`. All deeper encodings show as `%25`. Encoders
-//! leave letters alone, so both are rare in honest text.
+//! Complete by construction: a fragment of a name, or a token's prefix, is
+//! written as it is, in some mixture of cases, or at least one of its letters is
+//! encoded. The first is a look at every second place of the text, in two small
+//! sets; the second a look behind each `%` and `\`. All deeper encodings show as
+//! `%25`. Encoders leave letters alone, so both are rare in honest text.
 //!
 //! A vectorised search for many needles was tried: it is quicker over megabytes,
 //! but its start and end cost more than a request target takes here, and each
@@ -50,7 +50,8 @@ impl Prefilter {
     pub(super) fn new(fragments: &[Vec<u8>]) -> Self {
         let mut encoded = Box::new([false; 256]);
         let letters = fragments.iter().flatten().flat_map(|byte| variants(*byte));
-        for byte in letters.chain([b'%', b'_']) {
+        let marked = PREFIXES.iter().copied().flatten().copied();
+        for byte in letters.chain(marked).chain([b'%']) {
             if let Some(place) = encoded.get_mut(usize::from(byte)) {
                 *place = true;
             }

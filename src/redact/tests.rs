@@ -67,6 +67,75 @@ fn parameters() {
 }
 
 #[test]
+fn arrays() {
+    check(&[
+        ("array", "/p?access_token[]=«SECRET»&b=2"),
+        ("encoded", "/p?access_token%5B%5D=«SECRET»&b=2"),
+        ("encoded in lower case", "/p?access_token%5b0%5d=«SECRET»"),
+        (
+            "all of it",
+            "/p?u=access_token%255B%255D%253D«SECRET»%2526b",
+        ),
+        ("index", "/p?access_token[0]=«SECRET»&access_token[1]=«S»"),
+        ("key", "/p?token[main]=«SECRET»"),
+        ("several", "/p?access_token[a][0][]=«SECRET»"),
+        ("in a record", "/p?user[password]=«SECRET»&user[name]=b"),
+        ("JSON", r#"{"access_token[]":"«SECRET»","b":1}"#),
+        ("a name as the index", "/p?access_token[token=«SECRET]=b»"),
+        ("a token as the index", "/p?access_token[«syt_SECRET»]=b"),
+        ("not closed", "/p?access_token[=b"),
+        ("nothing given", "/p?access_token[]&b=[2]"),
+        ("empty", "/p?access_token[]=&b=2"),
+        ("masked already", "/p?access_token[]=<redacted>&b=2"),
+    ]);
+}
+
+#[test]
+fn a_target_broken_in_two() {
+    check(&[
+        ("request line", "GET /p?access_token= «OPAQUE» HTTP/1.1"),
+        ("tab", "GET /p?access_token=\t«OPAQUE»\tHTTP/1.1"),
+        ("blanks", "GET /p?access_token=   «OPAQUE» HTTP/1.1"),
+        ("no version", "GET /p?access_token= «OPAQUE»"),
+        ("target alone", "/p?access_token= «OPAQUE»"),
+        ("no path", "CONNECT h?access_token= «OPAQUE» HTTP/1.1"),
+        (
+            "more behind it",
+            "GET /p?access_token= «OPAQUE»&b=2 HTTP/1.1",
+        ),
+        ("array", "GET /p?access_token[]= «OPAQUE» HTTP/1.1"),
+        (
+            "encoded",
+            "GET /p?next=access_token%3D «OPAQUE»%26b HTTP/1.1",
+        ),
+        (
+            "in a log line",
+            r#"x "GET /p?access_token= «OPAQUE» HTTP/1.1" 400"#,
+        ),
+        (
+            "a name behind it",
+            "GET /p?access_token= token=«OPAQUE» HTTP/1.1",
+        ),
+        (
+            "a field behind it",
+            r#"/p?access_token= token: "«SECRET SECRET»""#,
+        ),
+        ("a scheme behind it", "/p?access_token= Bearer «SECRET01» x"),
+        ("closed by a quote", r#"to="/p?access_token= «OPAQUE»" x"#),
+        ("closed by a hash", "/p?access_token= «OPAQUE»#x"),
+        (
+            "a quoted part of it",
+            r#"/p?access_token= «syt_SECRET="SECRET SECRET»" x"#,
+        ),
+        ("version", "GET /p?access_token= HTTP/1.1"),
+        ("version in lower case", "GET /p?access_token= http/1.1"),
+        ("quote", r#""https://c/?access_token= " "Mozilla/5.0""#),
+        ("no target", "access_token= user=bob status=200"),
+        ("masked already", "GET /p?access_token= <redacted> HTTP/1.1"),
+    ]);
+}
+
+#[test]
 fn encoded_parameters() {
     check(&[
         ("underscore", "/p?access%5Ftoken=«SECRET»&b=2"),
@@ -117,6 +186,7 @@ fn encoded_parameters() {
         ("JSON equals", r#"{"u":"access_token\u003d«SECRET»"}"#),
         ("JSON name", r#"{"u":"access\u005ftoken=«SECRET»"}"#),
         ("JSON letter", r#"{"u":"access_to\u006ben=«SECRET»"}"#),
+        ("hexadecimal letter", r"u=access_to\x6ben=«SECRET»"),
         (
             "JSON in JSON",
             r#"{\"u\":\"/p?access_token=«SECRET»\",\"b\":1}"#,

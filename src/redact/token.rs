@@ -72,15 +72,15 @@ enum Shape {
 /// Characters of a token by MAS behind its prefix.
 const TOKEN: usize = 37;
 
-/// The finding for a token that begins at `at`, where `byte` was just read.
-pub(super) fn starting(source: Source<'_>, at: usize, byte: u8, tail: &Tail) -> Option<Finding> {
-    // Only the marks of a token are ever encoded, so a prefix begins plainly.
-    let next = source.text.get(at.saturating_add(1));
-    let begins = match byte {
-        b's' => matches!(next, Some(b'y')),
-        b'm' => matches!(next, Some(b'a' | b'c' | b'p')),
-        b'M' => matches!(next, Some(b'D')),
-        b'r' => matches!(next, Some(b'e')),
+/// The finding for a token that begins at `at`, where `unit` was just read.
+pub(super) fn starting(source: Source<'_>, at: usize, unit: Unit, tail: &Tail) -> Option<Finding> {
+    // Most words end here. An escape may say anything, so it is read in full.
+    let next = source.text.get(at.saturating_add(unit.width));
+    let begins = match unit.byte {
+        b's' => matches!(next, Some(b'y' | b'%' | b'\\')),
+        b'm' => matches!(next, Some(b'a' | b'c' | b'p' | b'%' | b'\\')),
+        b'M' => matches!(next, Some(b'D' | b'%' | b'\\')),
+        b'r' => matches!(next, Some(b'e' | b'%' | b'\\')),
         _ => false,
     };
     if !begins {
@@ -188,10 +188,11 @@ fn loose(text: &[u8], from: usize, shape: Shape) -> Option<usize> {
     let enough = match shape {
         Shape::Localpart | Shape::Letters => head.count >= 6,
         Shape::Mixed => {
-            let head = text.get(from..head.end).unwrap_or_default();
-            head.len() >= 12
-                && head.iter().any(u8::is_ascii_digit)
-                && head.iter().any(u8::is_ascii_uppercase)
+            // Of what it says: the digits of its escapes do not count.
+            let has = |class: fn(&u8) -> bool| {
+                run(text, from, head.count, |unit| !class(&unit.byte)).count < head.count
+            };
+            head.count >= 12 && has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase)
         }
         Shape::Macaroon | Shape::Plain => false,
     };

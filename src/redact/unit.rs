@@ -74,7 +74,9 @@ pub(super) fn read(text: &[u8], at: usize) -> Option<Unit> {
 /// What is encoded at `at`, decoded once; `None` where nothing is.
 pub(super) fn once(text: &[u8], at: usize) -> Option<u8> {
     match text.get(at..)? {
-        [b'%', high, low, ..] | [b'\\', b'u', b'0', b'0', high, low, ..] => hex_byte(*high, *low),
+        [b'%', high, low, ..]
+        | [b'\\', b'u', b'0', b'0', high, low, ..]
+        | [b'\\', b'x', high, low, ..] => hex_byte(*high, *low),
         _ => None,
     }
 }

@@ -71,6 +71,21 @@ pub(super) fn of_parameter(source: Source<'_>, from: usize, sign: Unit) -> Optio
     plain(source, from, sign, around)
 }
 
+/// The word at `from`, whatever it is, unless a mask or a quoted part follows
+/// within it.
+pub(super) fn of_word(source: Source<'_>, from: usize, sign: Unit) -> Option<Range<usize>> {
+    let end = plain_end(source, from, sign, Around::Text);
+    let word = source.text.get(from..end).filter(|word| !word.is_empty())?;
+    let is_over = unit::read(source.text, end).is_none_or(|unit| match unit.byte {
+        b'<' | b'>' => false,
+        _ if unit.is_quote() || unit.byte == b'\\' => {
+            memchr::memchr3(b'=', b'%', b'\\', word).is_none()
+        }
+        _ => true,
+    });
+    is_over.then_some(from..end)
+}
+
 /// The value behind a `:`, or where `=` stands for one, without quotes.
 pub(super) fn of_record(source: Source<'_>, from: usize, sign: Unit) -> Option<Range<usize>> {
     plain(source, from, sign, around_record(source, from, sign))

@@ -9,8 +9,41 @@ fn found_by_their_shape() {
     let compat = token::fake::mas("mct_FAKEFAKEFAKEFAKEFAKEFAKE012345");
     let macaroon = format!("MDAxN2xvY2F0aW9uIG{}", "FAKE".repeat(20));
     let refresh = format!("refresh_{}", "FAKE".repeat(8));
+    let spelled =
+        |text: &str, escape: fn(u8) -> String| -> String { text.bytes().map(escape).collect() };
+    let percent = |text: &str| spelled(text, |byte| format!("%{byte:02X}"));
+    let json = |text: &str| spelled(text, |byte| format!("\\u{byte:04x}"));
+    let twice = percent(&access).replace('%', "%25");
     let rows = [
         ("Synapse", access.as_str()),
+        ("encoded", &percent(&access)),
+        (
+            "encoded in lower case",
+            &percent(&access).to_ascii_lowercase(),
+        ),
+        ("twice encoded", &twice),
+        ("three times encoded", &twice.replace('%', "%25")),
+        ("every byte of the escapes", &percent(&percent(&access))),
+        ("prefix encoded", &access.replace("syt_", "%73%79%74%5f")),
+        ("first letter encoded", &access.replace("syt_", "%73yt_")),
+        ("second letter encoded", &access.replace("syt_", "s%79t_")),
+        ("third letter encoded", &access.replace("syt_", "sy%2574_")),
+        ("JSON", &json(&access)),
+        ("nginx", &percent(&access).replace('%', "\\x")),
+        ("MAS, encoded", &percent(&compat)),
+        ("MAS, a letter encoded", &compat.replace("mct_", "m%63t_")),
+        ("macaroon, encoded", &percent(&macaroon)),
+        (
+            "macaroon, a letter encoded",
+            &macaroon.replace("MDA", "M%44A"),
+        ),
+        ("Tuwunel, encoded", &percent(&refresh)),
+        (
+            "Tuwunel, a letter encoded",
+            &refresh.replace("refr", "re%66r"),
+        ),
+        ("made up, encoded", "%73%79%72%5FSECRET"),
+        ("MAS, cut, encoded", &percent("mat_FAKEfake0123456")),
         ("encoded mark", &access.replace('_', "%5F")),
         ("twice encoded mark", &access.replace('_', "%255F")),
         ("encoded plus", &plus),
