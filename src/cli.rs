@@ -12,6 +12,7 @@ use crate::{
     demo,
     exit::{self, Failure},
     healthcheck, serve,
+    settings::Settings,
 };
 
 /// Moves Matrix access tokens out of URLs and keeps them out of logs.
@@ -99,7 +100,8 @@ impl Command {
             Self::Demo { once, listen } => demo::run(once, listen),
             Self::CheckConfig { file } => {
                 let text = read(&file)?;
-                load(Some((&file, &text)), Flags::default())?;
+                let config = load(Some((&file, &text)), Flags::default())?;
+                Settings::new(&config).map_err(Failure::config)?;
                 print(&format!("{}: ok\n", file.display()))
             }
             Self::PrintConfig(source) => print(&source.load()?.to_toml()),

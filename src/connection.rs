@@ -40,8 +40,8 @@ struct Connection<'w> {
     input: Buffer,
 }
 
-/// Serves a connection to its end.
-pub async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
+/// Serves a connection to its end; gives back the socket, which is still open.
+pub async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer) -> Shared {
     let input = Buffer::new(&worker.buffers);
     let mut connection = Connection {
         worker,
@@ -51,10 +51,11 @@ pub async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
     };
     loop {
         match connection.serve_next().await {
-            Next::Request => {}
-            Next::Close => return,
-            Next::Linger => return connection.linger().await,
+            Next::Request => continue,
+            Next::Close => {}
+            Next::Linger => connection.linger().await,
         }
+        return connection.client;
     }
 }
 

@@ -122,15 +122,15 @@ impl Stage {
             self.wait(Duration::from_secs(60), |stage| {
                 !stage.seen.is_empty() || !stage.logged.is_empty()
             });
-            if let Some(ended) = self.ended {
-                return ended;
-            }
             for seen in self.seen.drain(..) {
                 page.masked("homeserver saw", &seen.to_string())?;
             }
             for line in self.logged.drain(..) {
                 page.masked("access log", &line)?;
                 page.line("")?;
+            }
+            if let Some(ended) = self.ended {
+                return ended;
             }
         }
         Ok(())

@@ -27,14 +27,14 @@
 //!    homeserver may answer before you have been sent whole. [`http1::body`] streams both
 //!    bodies. If you asked to become something else, a [`tunnel`] carries you.
 //! 7. **The way back.** [`response`] frames the answer for your client, and takes care that
-//!    what you carried in your URL is neither cached for others nor repeated.
+//!    no shared cache keeps the answer to your URL and no redirect repeats it.
 //! 8. **The log.** When the last byte is out, or your client is gone, your line is written
 //!    ([`access_log`]): masked by [`redact`], your token as a keyed fingerprint
 //!    ([`secret`]). A thread of its own writes it, so no disk can hold you up.
 //!
-//! The order of 4 and 5 matters the other way round, too: no field is added before the
-//! client's own hop-by-hop fields are judged, or a client could name the new
-//! `Authorization` in its `Connection` and have it dropped.
+//! Within 5 the order matters: the client's own hop-by-hop fields are judged before
+//! any field is added, or a client could name the new `Authorization` in its
+//! `Connection` and have it dropped.
 //!
 //! [`cli`], [`exit`], [`demo`] and [`healthcheck`] are the program around it;
 //! [`diagnostics`] is its own log, masked as well. [`percent`] decodes for all of them.

@@ -167,12 +167,7 @@ impl<'r> Parts<'r, '_> {
         plan: &mut Plan,
         out: &mut Vec<u8>,
     ) -> Result<Verdict, Refusal> {
-        let Self {
-            head,
-            survey,
-            settings,
-            ..
-        } = self;
+        let Self { head, settings, .. } = self;
         if matches!(head.method, b"CONNECT" | b"TRACE") {
             return Err(Refusal::RefusedMethod);
         }
@@ -187,6 +182,26 @@ impl<'r> Parts<'r, '_> {
         if form.is_none() && self.wants_form(endpoint) {
             return Ok(Verdict::ReadForm);
         }
+        self.relocate(target, endpoint, form, record, plan, out)?;
+        Ok(Verdict::Forward)
+    }
+
+    /// Moves the token and writes the head for the upstream.
+    fn relocate(
+        &self,
+        target: Form<'r>,
+        endpoint: Endpoint,
+        form: Option<&'r [u8]>,
+        record: &mut Record,
+        plan: &mut Plan,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let Self {
+            head,
+            survey,
+            settings,
+            ..
+        } = self;
         let relocated = relocate::relocate(
             &relocate::Request {
                 method: head.method,
@@ -199,7 +214,8 @@ impl<'r> Parts<'r, '_> {
         );
         record.credential(relocated.source, self.fingerprint(&relocated));
         let credential = relocated.credential?;
-        if endpoint.class == Class::Required && matches!(credential, Credential::Absent) {
+        let is_missing = matches!(credential, Credential::Absent) && !self.may_hide_token();
+        if endpoint.class == Class::Required && is_missing {
             return Err(Refusal::MissingToken);
         }
         plan.is_moved = relocated.cut;
@@ -225,7 +241,7 @@ impl<'r> Parts<'r, '_> {
             credential,
         };
         self.push_head(&line, plan, out);
-        Ok(Verdict::Forward)
+        Ok(())
     }
 
     /// The target's parts, if it has a form that this request may have.
@@ -243,13 +259,23 @@ impl<'r> Parts<'r, '_> {
         }
     }
 
-    /// Whether the body is a form in which a token may hide.
+    /// Whether to look for a token in the body.
     fn wants_form(&self, endpoint: Endpoint) -> bool {
         self.survey.has_form
-            && self.head.method == b"POST"
-            && self.survey.length != Length::Zero
+            && self.has_body_of_post()
             && endpoint.class != Class::Never
             && self.settings.policy.form_body != FormBody::Forward
+    }
+
+    /// Whether a token may be where we do not look: Twisted reads forms of both
+    /// kinds as if they were part of the query.
+    fn may_hide_token(&self) -> bool {
+        let is_unread = self.survey.has_form && self.settings.policy.form_body == FormBody::Forward;
+        self.has_body_of_post() && (is_unread || self.survey.has_multipart)
+    }
+
+    fn has_body_of_post(&self) -> bool {
+        self.head.method == b"POST" && self.survey.length != Length::Zero
     }
 
     fn fingerprint(&self, relocated: &Relocated<'_>) -> Option<crate::secret::Fingerprint> {

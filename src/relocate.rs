@@ -143,6 +143,7 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
         (false, None) => Source::None,
         // There the parameter is part of the API, and no credential of the client.
         (false, Some(_)) if verbatim => Source::None,
+        (true, Some(_)) if verbatim => Source::Header,
         (true, None) => Source::Header,
         (true, Some(_)) => Source::Both,
         (false, Some(_)) if in_query.first.is_some() => Source::Query,

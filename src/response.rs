@@ -56,6 +56,14 @@ pub fn push_head(
     let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
     push_fields(out, head, context, next.outgoing);
     if let Some(moved) = context.moved {
+        let has = |name: &str| {
+            head.fields
+                .iter()
+                .any(|field| field.name.eq_ignore_ascii_case(name))
+        };
+        if has("expires") && !has("cache-control") {
+            push(out, "Cache-Control", b"private");
+        }
         push_moved(out, moved);
     }
     if next.outgoing == Outgoing::Chunked {
@@ -156,7 +164,7 @@ fn push_narrowed(out: &mut Vec<u8>, name: &str, value: &[u8], context: &Context<
         push(out, name, &without_shared_caching(value));
         return true;
     }
-    if name.eq_ignore_ascii_case("location")
+    if is_any(name, &["location", "content-location"])
         && let Some(clean) = field::clean_location(value, context.host, context.names)
     {
         push(out, name, &clean);

@@ -182,7 +182,10 @@ fn serve(worker: &Rc<Worker>, socket: Socket, peer: Peer, load: &Arc<AtomicUsize
                     // What has arrived is seen only after a turn of the reactor.
                     tokio::task::yield_now().await;
                 }
-                connection::serve(&place.worker, stream, peer).await;
+                let socket = connection::serve(&place.worker, stream, peer).await;
+                // Counted out before the client can see the end.
+                drop(place);
+                drop(socket);
             });
         }
     }

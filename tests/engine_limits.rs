@@ -43,8 +43,6 @@ fn a_connection_goes_to_the_worker_that_has_the_fewest() {
     for leaving in [2, 0, 3] {
         clients[leaving].finish();
         assert!(clients[leaving].is_closed_within(Duration::from_secs(5)));
-        // Its worker counts it out a moment after the socket is closed.
-        thread::sleep(Duration::from_millis(50));
         clients[leaving] = shim.connect();
         assert_eq!(served_by(&mut clients[leaving]), workers[leaving]);
     }

@@ -190,8 +190,11 @@ impl Writer {
             }
             match message {
                 Ok(Message::Block(block)) => after_failure = !self.write(&block, after_failure),
-                // Whoever asked may have run out of time.
-                Ok(Message::Flush(written)) => drop(written.try_send(())),
+                Ok(Message::Flush(written)) => {
+                    self.report_lost();
+                    // Whoever asked may have run out of time.
+                    let _ = written.try_send(());
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -206,9 +209,15 @@ impl Writer {
             .output
             .write(separator)
             .and_then(|()| self.output.write(block));
-        match written {
+        match &written {
             Ok(()) => self.report_lost(),
-            Err(_) => self.shared.lose(block),
+            Err(error) => {
+                self.shared.lose(block);
+                // Once, until it works again: what fails is often a full disk.
+                if !after_failure {
+                    tracing::error!(%error, "log cannot be written, its lines are lost");
+                }
+            }
         }
         written.is_ok()
     }

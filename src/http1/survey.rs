@@ -93,6 +93,8 @@ pub struct Survey<'r> {
     pub authorization: Authorization<'r>,
     /// Whether the body is a form (and not compressed, or we could not read it).
     pub has_form: bool,
+    /// Whether the body is a multipart form, which we do not look into.
+    pub has_multipart: bool,
     /// The page the request came from.
     pub referer: Option<&'r [u8]>,
     /// The client software.
@@ -175,7 +177,10 @@ fn note<'r>(known: Known, field: &Field<'r>, survey: &mut Survey<'r>, draft: &mu
         }
         Known::ContentEncoding => draft.is_encoded |= !value.eq_ignore_ascii_case(b"identity"),
         Known::ContentLength => draft.framing.content_length(value),
-        Known::ContentType => survey.has_form |= is_form(value),
+        Known::ContentType => {
+            survey.has_form |= is_media_type(value, b"application/x-www-form-urlencoded");
+            survey.has_multipart |= is_media_type(value, b"multipart/form-data");
+        }
         Known::Expect => survey.expects_continue |= value.eq_ignore_ascii_case(b"100-continue"),
         Known::ForwardedFor => survey.forwarded_for = Some(value),
         Known::Host => {
@@ -209,11 +214,14 @@ pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|member| !member.is_empty())
 }
 
-/// `application/x-www-form-urlencoded`, with or without parameters.
-fn is_form(value: &[u8]) -> bool {
+/// Whether a `Content-Type` is this one, with or without parameters.
+fn is_media_type(value: &[u8], wanted: &[u8]) -> bool {
     let end = memchr::memchr(b';', value).unwrap_or(value.len());
-    let media_type = value.get(..end).unwrap_or_default().trim_ascii();
-    media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+    value
+        .get(..end)
+        .unwrap_or_default()
+        .trim_ascii()
+        .eq_ignore_ascii_case(wanted)
 }
 
 /// Whether `value` is one host and perhaps a port (RFC 9110 section 7.2), and

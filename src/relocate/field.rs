@@ -28,7 +28,9 @@ pub fn clean_location(location: &[u8], host: &[u8], names: &Names) -> Option<Vec
         .find(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'));
     let is_relative = first != Some(&b':') && !location.starts_with(b"//");
     let is_ours = is_relative
-        || authority(location).is_some_and(|authority| authority.eq_ignore_ascii_case(host));
+        || authority(location).is_some_and(|authority| {
+            without_default_port(authority).eq_ignore_ascii_case(without_default_port(host))
+        });
     if is_ours {
         cut_url(location, names)
     } else {
@@ -53,6 +55,14 @@ fn cut_url(url: &[u8], names: &Names) -> Option<Vec<u8>> {
     }
     out.extend_from_slice(fragment);
     Some(out)
+}
+
+/// The front may speak either scheme to the client.
+fn without_default_port(authority: &[u8]) -> &[u8] {
+    authority
+        .strip_suffix(b":443")
+        .or(authority.strip_suffix(b":80"))
+        .unwrap_or(authority)
 }
 
 /// `host:port` of an absolute `http` or `https` URL.
