@@ -139,15 +139,14 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
         .map_or(in_query, |form| in_query.and(reveal(form), &policy.names));
     let has_header = !matches!(request.authorization, Authorization::Absent);
     let verbatim = request.endpoint.class == Class::Never;
-    let source = match (has_header, found.first) {
-        (false, None) => Source::None,
-        // There the parameter is part of the API, and no credential of the client.
-        (false, Some(_)) if verbatim => Source::None,
-        (true, Some(_)) if verbatim => Source::Header,
-        (true, None) => Source::Header,
-        (true, Some(_)) => Source::Both,
-        (false, Some(_)) if in_query.first.is_some() => Source::Query,
-        (false, Some(_)) => Source::Form,
+    // Where the parameter is part of the API it is no credential of the client.
+    let has_token = found.first.is_some() && !verbatim;
+    let source = match (has_header, has_token) {
+        (false, false) => Source::None,
+        (true, false) => Source::Header,
+        (true, true) => Source::Both,
+        (false, true) if in_query.first.is_some() => Source::Query,
+        (false, true) => Source::Form,
     };
     let is_open = request.endpoint.class == Class::Open;
     let credential = if verbatim || request.method == b"OPTIONS" {

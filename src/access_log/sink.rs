@@ -227,7 +227,7 @@ impl Writer {
         if lost > 0 {
             tracing::warn!(
                 lines = lost,
-                "log lines were lost: the log could not be written in time"
+                "log lines were lost: the log could not be written"
             );
         }
     }
