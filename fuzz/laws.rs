@@ -5,11 +5,17 @@
 
 #![allow(dead_code, reason = "each fuzz target uses one of them")]
 
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
 use tokenshim::{
     http1::{
         chunked::{Chunks, Piece},
         head, survey,
     },
+    proxy_protocol::{self, Parsed, ReadError, Version},
     redact::{self, MASK},
     relocate::{
         field,
@@ -183,4 +189,55 @@ fn tokens_in_url(url: &[u8]) -> usize {
     let head = url.split(|&byte| byte == b'#').next().unwrap_or_default();
     let at = head.iter().position(|&byte| byte == b'?');
     at.map_or(0, |at| tokens(&head[at + 1..]))
+}
+
+/// A PROXY header: how it arrives does not matter, nothing behind it is read, and
+/// what it names can be said again.
+pub(crate) fn proxy_protocol(bytes: &[u8]) {
+    let parsed = proxy_protocol::parse(bytes);
+    let mut left = bytes;
+    let read = {
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(proxy_protocol::read(&mut left)).poll(&mut context) {
+            Poll::Ready(read) => read,
+            Poll::Pending => panic!("bytes in memory make nobody wait"),
+        }
+    };
+    match (parsed, read) {
+        (Ok(Parsed::Done { length, endpoints }), Ok(found)) => {
+            assert!(length <= bytes.len().min(proxy_protocol::LONGEST), "length");
+            assert_eq!(found, endpoints, "read otherwise");
+            assert_eq!(left, &bytes[length..], "what follows");
+            for end in 0..length {
+                let part = proxy_protocol::parse(&bytes[..end]);
+                assert_eq!(part, Ok(Parsed::Partial), "{end} bytes");
+            }
+            say_again(endpoints);
+        }
+        (Ok(Parsed::Partial), Err(ReadError::Closed)) => assert!(bytes.is_empty()),
+        (Ok(Parsed::Partial), Err(ReadError::Truncated)) => assert!(left.is_empty()),
+        (Err(bad), Err(ReadError::Bad(same))) => assert_eq!(bad, same),
+        (parsed, read) => panic!("{parsed:?}, but {read:?}"),
+    }
+}
+
+fn say_again(endpoints: Option<proxy_protocol::Endpoints>) {
+    for version in [Version::V1, Version::V2] {
+        let mut header = Vec::new();
+        let source = endpoints.map(|endpoints| endpoints.source);
+        let destination = endpoints.map(|endpoints| endpoints.destination);
+        proxy_protocol::push(&mut header, version, source, destination);
+        let Ok(Parsed::Done { length, endpoints }) = proxy_protocol::parse(&header) else {
+            panic!("not understood: {}", header.escape_ascii());
+        };
+        assert_eq!(length, header.len(), "its length");
+        // IPv4 within IPv6 is said as IPv4.
+        let plain = |address: Option<std::net::SocketAddr>| {
+            address.map(|address| (address.ip().to_canonical(), address.port()))
+        };
+        if let Some(found) = endpoints {
+            assert_eq!(plain(Some(found.source)), plain(source));
+            assert_eq!(plain(Some(found.destination)), plain(destination));
+        }
+    }
 }

@@ -31,6 +31,9 @@ use sink::Sink;
 /// A block goes to the writer when it is this long, or half a second old.
 const BLOCK: usize = 32 * 1024;
 
+/// The last line of a block has room for this many bytes; a longer one moves it.
+const LONG_LINE: usize = 4 * 1024;
+
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ending {
@@ -71,6 +74,7 @@ struct Entry {
     method: Range<usize>,
     target: Range<usize>,
     version: Option<Version>,
+    is_http2: bool,
     referer: Option<Range<usize>>,
     user_agent: Option<Range<usize>>,
     fingerprint: Option<Fingerprint>,
@@ -90,6 +94,14 @@ impl Entry {
         self.text.get(range.clone()).unwrap_or_default()
     }
 
+    fn protocol(&self) -> Option<&'static str> {
+        Some(match self.version? {
+            _ if self.is_http2 => "HTTP/2.0",
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+        })
+    }
+
     fn status(&self) -> u16 {
         if self.status == 0 {
             CLIENT_CLOSED_REQUEST
@@ -102,7 +114,7 @@ impl Entry {
 /// The access log of one worker.
 pub struct Lines {
     format: AccessLogFormat,
-    redactor: Arc<Redactor>,
+    redactor: RefCell<Arc<Redactor>>,
     sink: Sink,
     block: RefCell<Vec<u8>>,
     spare_text: RefCell<Vec<Vec<u8>>>,
@@ -118,7 +130,7 @@ impl Lines {
     pub fn new(format: AccessLogFormat, redactor: Arc<Redactor>, sink: Sink) -> Rc<Self> {
         Rc::new(Self {
             format,
-            redactor,
+            redactor: RefCell::new(redactor),
             sink,
             block: RefCell::default(),
             spare_text: RefCell::default(),
@@ -147,6 +159,11 @@ impl Lines {
         }
     }
 
+    /// From now on, this is what masks.
+    pub fn mask_with(&self, redactor: Arc<Redactor>) {
+        self.redactor.replace(redactor);
+    }
+
     /// From now on, who is left without an answer is left by us.
     pub fn stop(&self) {
         self.is_stopping.set(true);
@@ -170,6 +187,9 @@ impl Lines {
 
     fn write(&self, entry: &Entry) {
         let mut block = self.block.borrow_mut();
+        if block.capacity() == 0 {
+            block.reserve_exact(BLOCK.saturating_add(LONG_LINE));
+        }
         let mut stamp = self.stamp.borrow_mut();
         match self.format {
             AccessLogFormat::Combined => combined::push(&mut block, entry, stamp.now()),
@@ -246,12 +266,13 @@ fn seconds(time: SystemTime) -> u64 {
 pub struct Record {
     lines: Rc<Lines>,
     entry: Entry,
+    is_void: bool,
 }
 
 impl Record {
     /// Begins with the moment the request came in.
     #[must_use]
-    pub fn begin(lines: &Rc<Lines>, client: Option<IpAddr>) -> Self {
+    pub fn begin(lines: &Rc<Lines>, client: Option<IpAddr>, is_http2: bool) -> Self {
         let mut text = lines.spare_text.borrow_mut().pop().unwrap_or_default();
         text.clear();
         let entry = Entry {
@@ -260,6 +281,7 @@ impl Record {
             method: 0..0,
             target: 0..0,
             version: None,
+            is_http2,
             referer: None,
             user_agent: None,
             fingerprint: None,
@@ -272,7 +294,13 @@ impl Record {
         Self {
             lines: Rc::clone(lines),
             entry,
+            is_void: false,
         }
+    }
+
+    /// It was no request after all: nothing is written.
+    pub fn forget(&mut self) {
+        self.is_void = true;
     }
 
     /// Notes the request line. For one that does not parse, `method` is empty
@@ -326,7 +354,10 @@ impl Record {
             return 0..0;
         }
         let start = self.entry.text.len();
-        self.lines.redactor.mask_into(text, &mut self.entry.text);
+        self.lines
+            .redactor
+            .borrow()
+            .mask_into(text, &mut self.entry.text);
         start..self.entry.text.len()
     }
 }
@@ -336,7 +367,9 @@ impl Drop for Record {
         if self.entry.ending == Ending::ClientGone && self.lines.is_stopping.get() {
             self.entry.ending = Ending::Drained;
         }
-        self.lines.write(&self.entry);
+        if !self.is_void {
+            self.lines.write(&self.entry);
+        }
         self.lines.take_back(std::mem::take(&mut self.entry.text));
     }
 }

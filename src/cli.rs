@@ -12,7 +12,6 @@ use crate::{
     demo,
     exit::{self, Failure},
     healthcheck, serve,
-    settings::Settings,
 };
 
 /// Moves Matrix access tokens out of URLs and keeps them out of logs.
@@ -96,12 +95,12 @@ fn report(failure: &Failure) {
 impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Serve(source) => serve::run(&source.load()?, |_| {}),
+            Self::Serve(source) => serve::run(|| source.load(), |_| {}),
             Self::Demo { once, listen } => demo::run(once, listen),
             Self::CheckConfig { file } => {
                 let text = read(&file)?;
                 let config = load(Some((&file, &text)), Flags::default())?;
-                Settings::new(&config).map_err(Failure::config)?;
+                serve::check(&config)?;
                 print(&format!("{}: ok\n", file.display()))
             }
             Self::PrintConfig(source) => print(&source.load()?.to_toml()),
@@ -111,16 +110,16 @@ impl Command {
 }
 
 impl Source {
-    fn load(self) -> Result<Config, Failure> {
+    fn load(&self) -> Result<Config, Failure> {
         let flags = Flags {
-            listen: self.listen,
-            upstream: self.upstream,
+            listen: self.listen.clone(),
+            upstream: self.upstream.clone(),
         };
-        match self.config {
+        match &self.config {
             None => load(None, flags),
             Some(file) => {
-                let text = read(&file)?;
-                load(Some((&file, &text)), flags)
+                let text = read(file)?;
+                load(Some((file, &text)), flags)
             }
         }
     }

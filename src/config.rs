@@ -13,30 +13,43 @@ mod address;
 mod choice;
 mod document;
 mod key;
+mod limits;
+mod listen;
 mod parse;
 mod print;
 mod problem;
 mod reader;
+mod relocate;
+mod route;
+mod size;
 mod suggest;
+mod tls;
+mod trusted;
 mod typed;
+mod upstream;
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use httpdate::HttpDate;
-
-pub use self::address::{Listen, TrustedProxies, Upstream};
+pub use self::address::{Address, Owner};
 pub use self::choice::{
-    AccessLogFormat, Conflict, FormBody, LogFormat, LogLevel, OpenEndpoints, Profile, Repeated,
+    AccessLogFormat, ClientCertificates, Conflict, FormBody, LogFormat, LogLevel, OpenEndpoints,
+    Profile, ProxyHeader, Repeated, TlsVersion,
 };
 use self::document::Document;
+pub use self::limits::{Limits, Timeouts};
+pub use self::listen::Listen;
 pub use self::parse::Deprecation;
 pub use self::problem::{Problem, Problems};
 use self::reader::Reader;
+pub use self::relocate::Relocate;
+pub use self::route::{HostPattern, Route};
+pub use self::tls::{CertificateFiles, Tls, UpstreamTls};
+pub use self::trusted::TrustedProxies;
+pub use self::upstream::Upstream;
 
 /// Everything the operator typed, weakest source first.
 ///
@@ -65,8 +78,10 @@ pub struct Flags {
 /// No [`Duration`] in it is zero, none is longer than a year.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The server behind.
-    pub upstream: Upstream,
+    /// Where requests go, the most specific first; never empty, no host and path twice.
+    pub routes: Vec<Route>,
+    /// What upstream connections begin with.
+    pub upstream_proxy_protocol: ProxyHeader,
     /// Worker threads.
     pub workers: NonZeroUsize,
     /// Whose forwarding fields are believed.
@@ -75,56 +90,22 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Where clients connect; never empty, no address twice.
     pub listen: Vec<Listen>,
-    /// What happens to tokens outside of the header.
-    pub relocate: Relocate,
+    /// What we show to clients; the first is for those that name none we have.
+    pub certificates: Vec<CertificateFiles>,
+    /// TLS with clients.
+    pub tls: Tls,
+    /// TLS with upstreams.
+    pub upstream_tls: UpstreamTls,
+    /// What is too much.
+    pub limits: Limits,
     /// One limit for each phase of a request.
     pub timeouts: Timeouts,
     /// The line written for each request.
     pub access_log: AccessLog,
     /// The diagnostic log on stderr.
     pub log: Log,
-}
-
-/// The `[relocate]` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relocate {
-    /// Which API is behind.
-    pub profile: Profile,
-    /// Names of parameters that hold a token, 1 to 16, each visible ASCII without `&;=%`.
-    pub parameters: Vec<Vec<u8>>,
-    /// One request, several different tokens in its query.
-    pub repeated: Repeated,
-    /// One request, different tokens in header and query.
-    pub conflict: Conflict,
-    /// A token in a form body.
-    pub form_body: FormBody,
-    /// A token sent to an endpoint that needs none.
-    pub open: OpenEndpoints,
-    /// `Deprecation` field for responses to moved requests.
-    pub deprecation: Option<Deprecation>,
-    /// `Sunset` field for responses to moved requests; not before `deprecation`.
-    pub sunset: Option<HttpDate>,
-}
-
-/// The `[timeouts]` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// From the first byte of a request to the end of its head.
-    pub head: Duration,
-    /// A kept-alive client connection without a request.
-    pub idle: Duration,
-    /// Between two reads of a request body.
-    pub body: Duration,
-    /// Between two writes to a client that does not read.
-    pub send: Duration,
-    /// Connecting to the upstream.
-    pub connect: Duration,
-    /// The upstream's silence, on top of what the request itself allows.
-    pub response: Duration,
-    /// A pooled upstream connection without a request.
-    pub upstream_idle: Duration,
-    /// An upgraded connection without traffic.
-    pub tunnel: Duration,
+    /// Where the operator looks in; a TCP or unix socket, none of `listen`.
+    pub admin: Option<Address>,
 }
 
 /// The `[access_log]` section.
@@ -187,74 +168,46 @@ impl Config {
     }
 }
 
-/// `None` only where `reader` has been told of a problem.
-fn read(reader: &mut Reader<'_>) -> Option<Config> {
-    let upstream = reader.required(key::UPSTREAM, parse::upstream);
-    let trusted = reader.list(key::TRUSTED_PROXIES, 0..=usize::MAX, address::trusted);
-    let default_listen = Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8009)));
-    let config = Config {
+/// Without routes only where `reader` has been told of a problem.
+fn read(reader: &mut Reader<'_>) -> Config {
+    let trusted = reader.list(key::TRUSTED_PROXIES, 0..=usize::MAX, trusted::parse);
+    let trusted_proxies = trusted.map_or_else(TrustedProxies::local, TrustedProxies::from_iter);
+    let listen = Listen::read_all(reader, &trusted_proxies);
+    Config {
+        routes: Route::read_all(reader),
+        upstream_proxy_protocol: reader.choice(key::UPSTREAM_PROXY_PROTOCOL, ProxyHeader::Off),
         workers: reader
             .integer(key::WORKERS, parse::workers)
             .unwrap_or_else(cores),
-        trusted_proxies: trusted.map_or_else(TrustedProxies::local, TrustedProxies::from_iter),
-        drain_timeout: duration(reader, key::DRAIN_TIMEOUT, 30),
-        listen: reader.listen(default_listen),
-        relocate: read_relocate(reader),
-        timeouts: Timeouts {
-            head: duration(reader, key::HEAD, 10),
-            idle: duration(reader, key::IDLE, 75),
-            body: duration(reader, key::BODY, 60),
-            send: duration(reader, key::SEND, 60),
-            connect: duration(reader, key::CONNECT, 5),
-            response: duration(reader, key::RESPONSE, 200),
-            upstream_idle: duration(reader, key::UPSTREAM_IDLE, 3),
-            tunnel: duration(reader, key::TUNNEL, 3600),
-        },
+        trusted_proxies,
+        drain_timeout: limits::duration(reader, key::DRAIN_TIMEOUT, 30),
+        certificates: CertificateFiles::read_all(reader),
+        tls: Tls::read(reader),
+        upstream_tls: UpstreamTls::read(reader),
+        limits: Limits::read(reader),
+        timeouts: Timeouts::read(reader),
         access_log: AccessLog {
             format: reader.choice(key::ACCESS_LOG_FORMAT, AccessLogFormat::Combined),
             file: reader
                 .text(key::ACCESS_LOG_FILE, parse::log_file)
                 .unwrap_or(LogFile::Stdout),
-            fingerprint_key_file: reader.optional(key::FINGERPRINT_KEY_FILE, parse::path),
+            fingerprint_key_file: reader.optional(key::FINGERPRINT_KEY_FILE, parse::path, None),
         },
         log: Log {
             level: reader.choice(key::LOG_LEVEL, LogLevel::Info),
             format: reader.choice(key::LOG_FORMAT, LogFormat::Text),
         },
-        upstream: upstream?,
-    };
-    Some(config)
-}
-
-fn read_relocate(reader: &mut Reader<'_>) -> Relocate {
-    let relocate = Relocate {
-        profile: reader.choice(key::PROFILE, Profile::Matrix),
-        parameters: reader
-            .list(key::PARAMETERS, 1..=16, parse::parameter)
-            .unwrap_or_else(|| vec![b"access_token".to_vec()]),
-        repeated: reader.choice(key::REPEATED, Repeated::Refuse),
-        conflict: reader.choice(key::CONFLICT, Conflict::Refuse),
-        form_body: reader.choice(key::FORM_BODY, FormBody::Relocate),
-        open: reader.choice(key::OPEN, OpenEndpoints::Move),
-        deprecation: reader.optional(key::DEPRECATION, parse::deprecation),
-        sunset: reader.optional(key::SUNSET, parse::sunset),
-    };
-    // RFC 9745 section 4: what is not yet deprecated cannot be gone.
-    if let (Some(deprecation), Some(sunset)) = (relocate.deprecation, relocate.sunset)
-        && !deprecation.is_at_or_before(SystemTime::from(sunset))
-    {
-        reader.refuse(
-            key::SUNSET,
-            "must not be earlier than `relocate.deprecation`",
-        );
+        admin: read_admin(reader, &listen),
+        listen,
     }
-    relocate
 }
 
-fn duration(reader: &mut Reader<'_>, key: key::Key, default_seconds: u64) -> Duration {
-    reader
-        .text(key, parse::duration)
-        .unwrap_or(Duration::from_secs(default_seconds))
+fn read_admin(reader: &mut Reader<'_>, listen: &[Listen]) -> Option<Address> {
+    let admin = reader.optional(key::ADMIN_LISTEN, address::parse_bound, None)?;
+    if listen.iter().any(|listen| listen.address.is_same(&admin)) {
+        reader.refuse(key::ADMIN_LISTEN, "must not be the address of a [[listen]]");
+    }
+    Some(admin)
 }
 
 /// One worker for each core the process may use.

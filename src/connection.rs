@@ -22,7 +22,7 @@ use crate::{
     hygiene::Peer,
     plan::{self, Plan, Verdict},
     refusal::{self, Malformed, Refusal, Reply},
-    worker::{Phase, Worker},
+    worker::{Phase, Setup, Worker},
 };
 
 /// The longest form body that is looked into, and the longest refused body that
@@ -33,30 +33,85 @@ const LONGEST_SMALL_BODY: u64 = 64 * 1024;
 const LINGER_IDLE: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(30);
 
+/// How long somebody that is turned away may take to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a client that speaks HTTP/2 unasked begins with (RFC 9113 section 3.4),
+/// as far as it looks like a request head.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+
 struct Connection<'w> {
     worker: &'w Rc<Worker>,
+    /// Of the present request.
+    setup: Rc<Setup>,
     peer: Peer,
     client: Shared,
+    /// Whether the client may begin with HTTP/2.
+    knows_preface: bool,
+    /// Whether it is one stream of HTTP/2.
+    is_http2: bool,
     input: Buffer,
 }
 
-/// Serves a connection to its end; gives back the socket, which is still open.
-pub async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer) -> Shared {
-    let input = Buffer::new(&worker.buffers);
-    let mut connection = Connection {
-        worker,
-        peer,
-        client: Shared::new(stream),
-        input,
-    };
+/// What became of a connection.
+#[derive(Debug)]
+pub enum Served {
+    /// It has ended; the socket is still open.
+    Ended(Shared),
+    /// It speaks HTTP/2.
+    Http2 {
+        /// Its socket.
+        client: Shared,
+        /// What was read of it.
+        read: Vec<u8>,
+    },
+}
+
+/// Serves a connection to its end; with `knows_preface`, up to the preface of
+/// HTTP/2.
+pub async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer, knows_preface: bool) -> Served {
+    let mut connection = Connection::new(worker, stream, peer);
+    connection.knows_preface = knows_preface;
     loop {
         match connection.serve_next().await {
-            Next::Request => continue,
+            Next::Request => {
+                connection.knows_preface = false;
+                continue;
+            }
             Next::Close => {}
-            Next::Linger => connection.linger().await,
+            Next::Linger => connection.linger(LINGER).await,
+            Next::Http2 => {
+                return Served::Http2 {
+                    read: connection.input.filled().to_vec(),
+                    client: connection.client,
+                };
+            }
         }
-        return connection.client;
+        return Served::Ended(connection.client);
     }
+}
+
+/// Refuses a connection before its first request; gives back the socket.
+pub async fn turn_away(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    peer: Peer,
+    refusal: Refusal,
+) -> Shared {
+    let mut connection = Connection::new(worker, stream, peer);
+    let mut record = Record::begin(&worker.lines, peer.address, false);
+    record.request(b"", head::first_line(b""), None);
+    connection
+        .refuse(
+            refusal,
+            &Plan::refuse(refusal),
+            Length::UntilClose,
+            &mut record,
+        )
+        .await;
+    drop(record);
+    connection.linger(FAREWELL).await;
+    connection.client
 }
 
 /// Why a request has no head.
@@ -66,12 +121,25 @@ enum NoHead {
     Refused(Refusal),
 }
 
-impl Connection<'_> {
+impl<'w> Connection<'w> {
+    fn new(worker: &'w Rc<Worker>, stream: Stream, peer: Peer) -> Self {
+        Self {
+            worker,
+            setup: worker.setup(),
+            peer,
+            is_http2: matches!(stream, Stream::Http2(_)),
+            client: Shared::new(stream),
+            knows_preface: false,
+            input: Buffer::new(&worker.buffers),
+        }
+    }
+
     async fn serve_next(&mut self) -> Next {
         if !self.wait_for_request().await {
             return Next::Close;
         }
-        let mut record = Record::begin(&self.worker.lines, self.peer.address);
+        self.setup = self.worker.setup();
+        let mut record = Record::begin(&self.worker.lines, self.peer.address, self.is_http2);
         let end = match self.read_head().await {
             Ok(end) => end,
             Err(no_head) => {
@@ -90,6 +158,10 @@ impl Connection<'_> {
                 };
             }
         };
+        if self.knows_preface && self.input.filled().get(..end) == Some(PREFACE) {
+            record.forget();
+            return Next::Http2;
+        }
         let mut head = self.worker.lend_head();
         let next = self.answer(end, &mut record, &mut head).await;
         self.worker.return_head(head);
@@ -98,7 +170,7 @@ impl Connection<'_> {
 
     /// Waits for a request's first byte; `false` if none comes.
     async fn wait_for_request(&mut self) -> bool {
-        let idle = self.worker.settings.timeouts.idle;
+        let idle = self.setup.settings.timeouts.idle;
         loop {
             self.input
                 .consume(head::leading_empty_lines(self.input.filled()));
@@ -115,17 +187,18 @@ impl Connection<'_> {
     /// Reads a head; returns its length.
     async fn read_head(&mut self) -> Result<usize, NoHead> {
         let mut searched = 0;
-        let deadline = time::Instant::now().checked_add(self.worker.settings.timeouts.head);
+        let longest = self.setup.settings.limits.head_size;
+        let deadline = time::Instant::now().checked_add(self.setup.settings.timeouts.head);
         loop {
             let filled = self.input.filled();
             if let Some(end) = head::end(filled, searched) {
-                return if end > head::LONGEST {
+                return if end > longest {
                     Err(NoHead::Refused(Refusal::HeadTooLarge))
                 } else {
                     Ok(end)
                 };
             }
-            if filled.len() >= head::LONGEST {
+            if filled.len() >= longest {
                 return Err(NoHead::Refused(head::overflow(filled)));
             }
             searched = filled.len();
@@ -145,9 +218,10 @@ impl Connection<'_> {
     /// Reads once. When the worker has come to `phase`, what has arrived is
     /// still read, but nothing is waited for: 0.
     async fn fill_until(&mut self, phase: Phase) -> io::Result<usize> {
+        let longest = self.setup.settings.limits.head_size;
         std::future::poll_fn(|cx| {
             let mut client = self.client.borrow_mut();
-            match self.input.poll_fill(cx, &mut client, head::LONGEST) {
+            match self.input.poll_fill(cx, &mut client, longest) {
                 Poll::Pending if self.worker.phase() >= phase => Poll::Ready(Ok(0)),
                 polled => polled,
             }
@@ -157,7 +231,7 @@ impl Connection<'_> {
 
     /// Reads more of a body; `Ok(false)` if the client has gone.
     async fn fill_body(&mut self) -> Result<bool, Refusal> {
-        let timeout = self.worker.settings.timeouts.body;
+        let timeout = self.setup.settings.timeouts.body;
         match time::timeout(timeout, self.input.fill_body(&self.client)).await {
             Err(_) => Err(Refusal::BodyTimeout),
             Ok(read) => Ok(read.is_ok_and(|count| count > 0)),
@@ -166,7 +240,8 @@ impl Connection<'_> {
 
     /// Answers the request whose head is the first `end` bytes of the input.
     async fn answer(&mut self, end: usize, record: &mut Record, head: &mut Vec<u8>) -> Next {
-        let settings = &self.worker.settings;
+        let setup = Rc::clone(&self.setup);
+        let settings = &setup.settings;
         let raw = self.input.filled().get(..end).unwrap_or_default();
         let mut plan = plan::make(raw, None, &self.peer, settings, record, head);
         let mut unread = plan.length;
@@ -200,8 +275,12 @@ impl Connection<'_> {
             // The second plan has its form.
             Verdict::ReadForm => self.refuse(Refusal::Internal, &plan, unread, record).await,
             Verdict::Forward => {
+                let Some(_in_flight) = self.worker.begin(settings.limits.in_flight) else {
+                    return self.refuse(Refusal::Busy, &plan, unread, record).await;
+                };
                 let exchange = Exchange {
                     worker: self.worker,
+                    setup: &setup,
                     plan: &plan,
                     client: &self.client,
                     input: &mut self.input,
@@ -321,14 +400,14 @@ impl Connection<'_> {
         stream::write_all(
             &self.client,
             [bytes, b"", b""],
-            self.worker.settings.timeouts.send,
+            self.setup.settings.timeouts.send,
         )
         .await
     }
 
     /// Says that no more is coming and waits, within limits, for the client to
     /// say so too.
-    async fn linger(&mut self) {
+    async fn linger(&mut self, most: Duration) {
         stream::shutdown(&self.client).await;
         let wait = async {
             loop {
@@ -341,6 +420,6 @@ impl Connection<'_> {
             }
         };
         // Either way the connection ends here.
-        let _ = time::timeout(LINGER, wait).await;
+        let _ = time::timeout(most, wait).await;
     }
 }

@@ -158,7 +158,7 @@ fn start_proxy(
             // Nobody listens any more only when the process ends.
             let _ = events.send(Event::Ready(addresses.concat()));
         };
-        let ended = serve::run(&config, ready);
+        let ended = serve::run(|| Ok(config.clone()), ready);
         // Open until here, since the access log is opened by this end's number.
         drop(end_of_log);
         let _ = events.send(Event::Ended(ended));

@@ -21,8 +21,8 @@ use crate::{
     plan::Plan,
     refusal::{Malformed, Refusal},
     tunnel,
-    upstream::{self, ConnectError, Link},
-    worker::Worker,
+    upstream::{ConnectError, Link, Pool},
+    worker::{Setup, Worker},
 };
 
 /// What follows a request on its connection.
@@ -30,6 +30,8 @@ use crate::{
 pub enum Next {
     /// Another request.
     Request,
+    /// HTTP/2, from the preface on.
+    Http2,
     /// Nothing: the client knows, or has gone.
     Close,
     /// Nothing, but the client may still be sending.
@@ -39,8 +41,10 @@ pub enum Next {
 /// What an exchange needs of its connection.
 #[derive(Debug)]
 pub struct Exchange<'a> {
-    /// Timeouts, upstream connections, buffers.
+    /// Buffers, and the shutdown.
     pub worker: &'a Rc<Worker>,
+    /// What the request is served with.
+    pub setup: &'a Setup,
     /// What was decided.
     pub plan: &'a Plan,
     /// The client's socket.
@@ -64,20 +68,23 @@ enum Attempt {
 ///
 /// The [`Refusal`] to answer with, if the client got nothing yet.
 pub async fn run(mut exchange: Exchange<'_>, head: &mut Vec<u8>) -> Result<Next, Refusal> {
-    let worker = exchange.worker;
-    if let Some(link) = worker.pool.take()
-        && let Attempt::Done(next) = exchange.attempt(link, head).await?
+    let (worker, setup) = (exchange.worker, exchange.setup);
+    let (_, pool) = setup.site(exchange.plan.site).ok_or(Refusal::Internal)?;
+    if let Some(link) = pool.take()
+        && let Attempt::Done(next) = exchange.attempt(pool, link, head).await?
     {
         return Ok(next);
     }
-    // The second attempt, if it is one, gets a connection that nobody used.
+    // The second attempt, if it is one, gets a connection that nobody used. Boxed:
+    // a TLS handshake is large, and must not be part of every request that waits.
+    let connect = Box::pin(pool.connect(&setup.settings, &worker.buffers, exchange.plan.client));
     let link = tokio::select! {
         biased;
-        link = upstream::connect(&worker.settings, &worker.buffers) => link.map_err(|error| not_connected(&error))?,
+        link = connect => link.map_err(|error| not_connected(&error))?,
         // Nobody waits for the answer any more: nothing is sent.
         _ = upload::watch(exchange.client, exchange.input) => return Ok(Next::Close),
     };
-    match exchange.attempt(link, head).await? {
+    match exchange.attempt(pool, link, head).await? {
         Attempt::Done(next) => Ok(next),
         Attempt::Stale => Err(Refusal::UpstreamBroken),
     }
@@ -87,7 +94,9 @@ fn not_connected(error: &ConnectError) -> Refusal {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(%error, cause, "request not forwarded");
     match error {
-        ConnectError::Refused(_) => Refusal::UpstreamDown,
+        ConnectError::Unresolved(_) | ConnectError::Refused(_) | ConnectError::Tls(_) => {
+            Refusal::UpstreamDown
+        }
         ConnectError::Timeout => Refusal::UpstreamTimeout,
     }
 }
@@ -121,13 +130,18 @@ struct Progress {
 }
 
 impl Exchange<'_> {
-    async fn attempt(&mut self, mut link: Link, head: &mut Vec<u8>) -> Result<Attempt, Refusal> {
+    async fn attempt(
+        &mut self,
+        pool: &Rc<Pool>,
+        mut link: Link,
+        head: &mut Vec<u8>,
+    ) -> Result<Attempt, Refusal> {
         let body = self.body();
         let can_repeat = link.is_reused && self.plan.is_idempotent && body != Body::Coming;
         let progress = Progress::default();
         let ended = {
             let upload = Upload {
-                worker: self.worker,
+                settings: &self.setup.settings,
                 plan: self.plan,
                 client: self.client,
                 upstream: &link.stream,
@@ -136,6 +150,7 @@ impl Exchange<'_> {
             };
             let download = Download {
                 worker: self.worker,
+                settings: &self.setup.settings,
                 plan: self.plan,
                 client: self.client,
                 upstream: &link.stream,
@@ -151,7 +166,8 @@ impl Exchange<'_> {
                     self.input.consume(length);
                 }
                 Ok(Attempt::Done(
-                    self.finish(&answered, link, progress.is_sent.get()).await,
+                    self.finish(pool, &answered, link, progress.is_sent.get())
+                        .await,
                 ))
             }
             Ended::Response(Err(ResponseError::Closed { is_silent: true })) if can_repeat => {
@@ -180,11 +196,18 @@ impl Exchange<'_> {
     }
 
     /// The response is through.
-    async fn finish(&mut self, answered: &Answered, link: Link, is_sent: bool) -> Next {
+    async fn finish(
+        &mut self,
+        pool: &Rc<Pool>,
+        answered: &Answered,
+        link: Link,
+        is_sent: bool,
+    ) -> Next {
         self.record.end(Ending::Complete);
         if answered.is_upgraded {
             tunnel::run(
                 self.worker,
+                self.setup.settings.timeouts.tunnel,
                 self.client,
                 self.input,
                 link,
@@ -195,7 +218,7 @@ impl Exchange<'_> {
         }
         // A request that is still on its way would be read as the next one's begin.
         if answered.upstream_stays && is_sent {
-            self.worker.pool.put(link);
+            pool.put(link);
         }
         match (answered.client_stays, is_sent && self.input.is_empty()) {
             (true, _) => Next::Request,
@@ -219,7 +242,11 @@ impl Exchange<'_> {
             ResponseError::Closed { .. }
             | ResponseError::Malformed
             | ResponseError::Body(
-                BodyError::SourceClosed | BodyError::SourceFailed(_) | BodyError::BadChunk(_),
+                BodyError::SourceClosed
+                | BodyError::SourceFailed(_)
+                | BodyError::BadChunk(_)
+                | BodyError::TooLarge
+                | BodyError::TooSlow,
             ) => (Refusal::UpstreamBroken, Ending::UpstreamError),
         };
         if !matches!(error, ResponseError::Cut) {
@@ -238,6 +265,8 @@ impl Exchange<'_> {
         let refusal = match error {
             BodyError::BadChunk(BadChunk) => Refusal::Malformed(Malformed::Chunk),
             BodyError::SourceTimeout => Refusal::BodyTimeout,
+            BodyError::TooLarge => Refusal::BodyTooLarge,
+            BodyError::TooSlow => Refusal::BodyTooSlow,
             BodyError::SourceClosed
             | BodyError::SourceFailed(_)
             | BodyError::SinkFailed(_)

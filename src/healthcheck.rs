@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    config::{Config, Listen},
+    config::{Address, Config},
     exit::Failure,
 };
 
@@ -24,10 +24,15 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let listen = config
         .listen
         .first()
+        .map(|listen| &listen.address)
         .ok_or_else(|| Failure::other("no listener"))?;
     let answer = match listen {
-        Listen::Tcp(address) => connect_tcp(*address).and_then(ask),
-        Listen::Unix { path, .. } => connect_unix(path).and_then(ask),
+        Address::Tcp(address) => connect_tcp(*address).and_then(ask),
+        Address::Unix { path, .. } => connect_unix(path).and_then(ask),
+        Address::Inherited { .. } => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "an inherited socket is not supported yet",
+        )),
     };
     match answer {
         Ok(answer) if answer.starts_with(b"HTTP/1.1 200 ") => Ok(()),

@@ -6,9 +6,10 @@
 //! otherwise; appending would be wrong, since Synapse reads the leftmost address
 //! and Tuwunel the rightmost.
 
-use std::{io::Write as _, net::IpAddr};
+use std::net::IpAddr;
 
 use crate::{
+    decimal,
     http1::{
         head::Field,
         survey::{self, Known, Survey},
@@ -24,6 +25,8 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// Whether it may say who its client is.
     pub is_trusted: bool,
+    /// Whether it came by TLS.
+    pub is_tls: bool,
 }
 
 impl Peer {
@@ -38,9 +41,9 @@ impl Peer {
         if !self.is_trusted {
             return self.address;
         }
-        let said = forwarded_for
-            .and_then(|value| str::from_utf8(value).ok())
-            .unwrap_or_default();
+        let Some(said) = forwarded_for.and_then(|value| str::from_utf8(value).ok()) else {
+            return self.address;
+        };
         let mut hops = said
             .rsplit(',')
             .map_while(|hop| hop.trim().parse::<IpAddr>().ok());
@@ -132,23 +135,35 @@ pub fn push_added(out: &mut Vec<u8>, survey: &Survey<'_>, peer: &Peer, host: &[u
     if peer.is_trusted {
         return;
     }
-    // Writing to a Vec cannot fail.
-    let _ = match peer.address {
-        Some(address @ IpAddr::V4(_)) => write!(
-            out,
-            "X-Forwarded-For: {address}\r\nX-Real-IP: {address}\r\nForwarded: for={address};proto=http"
-        ),
-        Some(address @ IpAddr::V6(_)) => write!(
-            out,
-            "X-Forwarded-For: {address}\r\nX-Real-IP: {address}\r\nForwarded: for=\"[{address}]\";proto=http"
-        ),
-        None => write!(out, "Forwarded: for=unknown;proto=http"),
-    };
+    let scheme = if peer.is_tls { "https" } else { "http" };
+    match peer.address {
+        Some(address) => push_address(out, address),
+        None => out.extend_from_slice(b"Forwarded: for=unknown"),
+    }
+    out.extend_from_slice(b";proto=");
+    out.extend_from_slice(scheme.as_bytes());
     out.extend_from_slice(b";host=\"");
     out.extend_from_slice(host);
     out.extend_from_slice(b"\"\r\n");
-    push(out, "X-Forwarded-Proto", b"http");
+    push(out, "X-Forwarded-Proto", scheme.as_bytes());
     push(out, "X-Forwarded-Host", host);
+}
+
+/// Appends the fields that name the client, up to its part of `Forwarded`.
+fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    decimal::push_address(out, address);
+    out.extend_from_slice(b"\r\nX-Real-IP: ");
+    decimal::push_address(out, address);
+    // RFC 7239 section 6: an IPv6 address is quoted and in brackets.
+    let (before, behind): (&[u8], &[u8]) = match address {
+        IpAddr::V4(_) => (b"", b""),
+        IpAddr::V6(_) => (b"\"[", b"]\""),
+    };
+    out.extend_from_slice(b"\r\nForwarded: for=");
+    out.extend_from_slice(before);
+    decimal::push_address(out, address);
+    out.extend_from_slice(behind);
 }
 
 /// Appends one field line.
@@ -167,10 +182,12 @@ mod tests {
     const TRUSTED: Peer = Peer {
         address: Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
         is_trusted: true,
+        is_tls: false,
     };
     const STRANGER: Peer = Peer {
         address: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
         is_trusted: false,
+        is_tls: false,
     };
 
     fn forwarded(fields: &str, peer: &Peer) -> String {

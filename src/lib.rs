@@ -37,32 +37,44 @@
 //! `Connection` and have it dropped.
 //!
 //! [`cli`], [`exit`], [`demo`] and [`healthcheck`] are the program around it;
-//! [`diagnostics`] is its own log, masked as well. [`percent`] decodes for all of them.
+//! [`diagnostics`] is its own log, masked as well. [`percent`] decodes,
+//! [`scan`] looks and [`decimal`] counts for all of them.
 
 pub mod access_log;
+pub mod admin;
+pub mod admission;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod decimal;
 pub mod demo;
 pub mod diagnostics;
+pub mod door;
 pub mod exchange;
 pub mod exit;
 pub mod healthcheck;
 pub mod http1;
+pub mod http2;
 pub mod hygiene;
+pub mod inherited;
 pub mod listen;
+pub mod metrics;
 pub mod percent;
 pub mod plan;
+pub mod proxy_protocol;
 pub mod redact;
 pub mod refusal;
 pub mod relocate;
 pub mod requirement;
 pub mod response;
+pub mod scan;
 pub mod secret;
 pub mod serve;
 pub mod settings;
+pub mod systemd;
 pub mod target;
 pub mod thread;
+pub mod tls;
 pub mod tunnel;
 pub mod upstream;
 pub mod worker;

@@ -16,9 +16,10 @@ use tokio::{
 };
 
 use crate::{
-    config::{Listen, TrustedProxies},
-    hygiene::Peer,
-    thread::{Handle, Socket},
+    config::Address,
+    door::Door,
+    inherited::{Inherited, InheritedError, Socket},
+    thread::{Accepted, Handle},
 };
 
 /// What nginx asks for; the kernel's own limit still applies.
@@ -30,13 +31,12 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// How long one report of that is enough.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// A bound socket.
+/// A socket to accept from.
 #[derive(Debug)]
-pub enum Listener {
-    /// TCP.
-    Tcp(TcpListener),
-    /// A unix socket, whose file is removed at the end.
-    Unix(UnixListener, SocketFile),
+pub struct Listener {
+    socket: Socket,
+    /// Made by us, and removed at the end.
+    file: Option<SocketFile>,
 }
 
 /// The file of a unix socket.
@@ -71,63 +71,74 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
         .map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// A socket cannot be bound.
+/// There is no socket to listen on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}")]
-pub struct ListenError {
-    address: Listen,
-    #[source]
-    source: io::Error,
+pub enum ListenError {
+    /// It cannot be bound.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Where.
+        address: Address,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// It was not handed over.
+    #[error(transparent)]
+    Inherited(#[from] InheritedError),
+}
+
+impl From<Socket> for Listener {
+    fn from(socket: Socket) -> Self {
+        Self { socket, file: None }
+    }
 }
 
 impl Listener {
-    /// Binds `address`.
+    /// Binds `address`, or takes the sockets that have its name.
     ///
     /// # Errors
     ///
     /// [`ListenError`] names the address.
-    pub fn bind(address: &Listen) -> Result<Self, ListenError> {
-        let bound = match address {
-            Listen::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
-            Listen::Unix { path, mode } => bind_unix(path, *mode),
-        };
-        bound.map_err(|source| ListenError {
+    pub fn bind(address: &Address, inherited: &mut Inherited) -> Result<Vec<Self>, ListenError> {
+        let failed = |source| ListenError::Bind {
             address: address.clone(),
             source,
-        })
+        };
+        match address {
+            Address::Tcp(address) => Ok(vec![
+                Socket::Tcp(bind_tcp(*address).map_err(failed)?).into(),
+            ]),
+            Address::Unix { path, mode, owner } => {
+                Ok(vec![bind_unix(path, *mode).map_err(failed)?])
+            }
+            Address::Inherited { name } => {
+                let sockets = inherited.take(name)?;
+                Ok(sockets.into_iter().map(Self::from).collect())
+            }
+        }
     }
 
     /// The address as it is, with the port that the kernel chose for port 0.
     #[must_use]
     pub fn address(&self) -> String {
-        match self {
-            Self::Tcp(listener) => listener
-                .local_addr()
-                .map_or_else(|_| "?".into(), |address| address.to_string()),
-            Self::Unix(_, file) => format!("unix:{}", file.path.display()),
+        match &self.file {
+            Some(file) => format!("unix:{}", file.path.display()),
+            None => self.socket.address(),
         }
     }
 
-    async fn accept(&self, trusted: &TrustedProxies) -> io::Result<(Socket, Peer)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
+    async fn accept(&self) -> io::Result<Accepted> {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
                 // Fails only for a client that has gone again; the worker will see.
                 let _ = stream.set_nodelay(true);
-                let address = address.ip().to_canonical();
-                let peer = Peer {
-                    address: Some(address),
-                    is_trusted: trusted.trusts(address),
-                };
-                Ok((Socket::Tcp(stream.into_std()?), peer))
+                Ok(Accepted::Tcp(stream.into_std()?))
             }
-            Self::Unix(listener, _) => {
+            Socket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let peer = Peer {
-                    address: None,
-                    is_trusted: trusted.trusts_unix(),
-                };
-                Ok((Socket::Unix(stream.into_std()?), peer))
+                Ok(Accepted::Unix(stream.into_std()?))
             }
         }
     }
@@ -149,7 +160,10 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    Ok(Listener::Unix(listener, SocketFile::new(path)))
+    Ok(Listener {
+        socket: Socket::Unix(listener),
+        file: Some(SocketFile::new(path)),
+    })
 }
 
 /// Removes a socket that nobody listens on, left by a process that was killed;
@@ -172,7 +186,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 /// the worker that has the fewest.
 pub async fn accept(
     listener: Listener,
-    trusted: Arc<TrustedProxies>,
+    door: Arc<Door>,
     workers: Arc<[Handle]>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -180,13 +194,13 @@ pub async fn accept(
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept(&trusted) => accepted,
+            accepted = listener.accept() => accepted,
             _ = stopped.wait_for(|stopped| *stopped) => return,
         };
         match accepted {
-            Ok((socket, peer)) => {
+            Ok(socket) => {
                 if let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) {
-                    worker.serve(socket, peer);
+                    worker.serve(socket, Arc::clone(&door));
                 }
             }
             // A client that left while it waited.

@@ -3,11 +3,14 @@
 //! This is the pure half of a request: no clock, no socket. It writes the head
 //! for the upstream, or names the answer of our own.
 
-use std::io::Write as _;
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
 
 use crate::{
     access_log::Record,
     config::FormBody,
+    decimal,
     http1::{
         head::{self, RequestHead, Version},
         length::Length,
@@ -17,7 +20,7 @@ use crate::{
     refusal::{Dialect, Malformed, Refusal},
     relocate::{self, Credential, Relocated},
     requirement::{Api, Class, Endpoint},
-    settings::Settings,
+    settings::{Settings, Site},
     target::{self, Form, RawTarget},
 };
 
@@ -37,6 +40,9 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
+/// A host of this length is kept without allocating; nearly all are shorter.
+const SHORT_HOST: usize = 64;
+
 /// What the engine has to know of a request besides its head.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -44,6 +50,10 @@ pub struct Plan {
     pub verdict: Verdict,
     /// The client's version.
     pub version: Version,
+    /// Where it goes: the site's number in the settings.
+    pub site: usize,
+    /// Who is behind the request, as far as it can be known.
+    pub client: Option<IpAddr>,
     /// The API that answers of our own speak.
     pub dialect: Dialect,
     /// Whether it is a `HEAD`.
@@ -64,7 +74,7 @@ pub struct Plan {
     pub long_poll_ms: u32,
     /// The `Host` that the upstream gets; kept only for a moved request, whose
     /// redirects are looked at.
-    pub host: Vec<u8>,
+    pub host: SmallVec<[u8; SHORT_HOST]>,
     /// The form to send in place of the client's body.
     pub form: Option<Vec<u8>>,
 }
@@ -76,6 +86,8 @@ impl Plan {
         Self {
             verdict: Verdict::Refuse(refusal),
             version: Version::default(),
+            site: 0,
+            client: None,
             dialect: Dialect::default(),
             is_head: false,
             keep_alive: false,
@@ -85,7 +97,7 @@ impl Plan {
             is_idempotent: false,
             is_moved: false,
             long_poll_ms: 0,
-            host: Vec::new(),
+            host: SmallVec::new(),
             form: None,
         }
     }
@@ -101,15 +113,53 @@ pub fn make(
     record: &mut Record,
     out: &mut Vec<u8>,
 ) -> Plan {
+    let mut fields = [httparse::EMPTY_HEADER; FEW_FIELDS];
+    match head::parse(head, &mut fields) {
+        Ok(parsed) => make_of(parsed, form, peer, settings, record, out),
+        Err(Refusal::TooManyFields) => make_of_many(head, form, peer, settings, record, out),
+        Err(refusal) => unreadable(refusal, head, record),
+    }
+}
+
+/// Room for the fields of nearly every request: to lay out room for all that one
+/// may have takes as long as to read those of most.
+const FEW_FIELDS: usize = 24;
+
+/// Decides about a request that has more fields than most.
+#[cold]
+fn make_of_many(
+    head: &[u8],
+    form: Option<&[u8]>,
+    peer: &Peer,
+    settings: &Settings,
+    record: &mut Record,
+    out: &mut Vec<u8>,
+) -> Plan {
     let mut fields = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
-    let head = match head::parse(head, &mut fields) {
-        Ok(head) => head,
-        Err(refusal) => {
-            record.request(b"", head::first_line(head), None);
-            return Plan::refuse(refusal);
-        }
-    };
+    match head::parse(head, &mut fields) {
+        Ok(parsed) => make_of(parsed, form, peer, settings, record, out),
+        Err(refusal) => unreadable(refusal, head, record),
+    }
+}
+
+/// Notes what there is of a head that does not parse.
+fn unreadable(refusal: Refusal, head: &[u8], record: &mut Record) -> Plan {
+    record.request(b"", head::first_line(head), None);
+    Plan::refuse(refusal)
+}
+
+fn make_of(
+    head: RequestHead<'_, '_>,
+    form: Option<&[u8]>,
+    peer: &Peer,
+    settings: &Settings,
+    record: &mut Record,
+    out: &mut Vec<u8>,
+) -> Plan {
     record.request(head.method, head.target, Some(head.version));
+    if head.fields.len() > settings.limits.head_fields {
+        return Plan::refuse(Refusal::TooManyFields);
+    }
     let survey = match survey::survey(&head) {
         Ok(survey) => survey,
         Err(refusal) => {
@@ -128,6 +178,7 @@ pub fn make(
     let mut plan = Plan {
         verdict: Verdict::Forward,
         version: head.version,
+        client,
         is_head: head.method == b"HEAD",
         keep_alive: survey.keep_alive,
         length: survey.length,
@@ -139,27 +190,61 @@ pub fn make(
         ),
         ..Plan::refuse(Refusal::Internal)
     };
-    let request = Parts {
-        head,
-        survey,
-        peer,
-        settings,
-    };
-    plan.verdict = request
-        .decide(form, record, &mut plan, out)
+    plan.verdict = admit(&head, settings)
+        .and_then(|target| {
+            if matches!(head.method, b"GET" | b"HEAD") && relocate::is_path(&target, HEALTH) {
+                return Ok(Verdict::Health);
+            }
+            let request = Parts::new(head, survey, target, peer, settings)?;
+            request.decide(form, record, &mut plan, out)
+        })
         .unwrap_or_else(Verdict::Refuse);
     plan
 }
 
-/// A request that HTTP finds no fault with.
+/// A request that HTTP finds no fault with, and where it goes.
 struct Parts<'r, 'f> {
     head: RequestHead<'r, 'f>,
     survey: Survey<'r>,
+    target: Form<'r>,
     peer: &'r Peer,
     settings: &'r Settings,
+    number: usize,
+    site: &'r Site,
+    host: &'r [u8],
 }
 
-impl<'r> Parts<'r, '_> {
+impl<'r, 'f> Parts<'r, 'f> {
+    fn new(
+        head: RequestHead<'r, 'f>,
+        survey: Survey<'r>,
+        target: Form<'r>,
+        peer: &'r Peer,
+        settings: &'r Settings,
+    ) -> Result<Self, Refusal> {
+        let host = target.authority().or(survey.host);
+        let is_here = |site: &Site| {
+            site.is_for_host(host.unwrap_or_default())
+                && relocate::is_within(&target, site.path.as_deref())
+        };
+        let (number, site) = settings
+            .sites
+            .iter()
+            .enumerate()
+            .find(|(_, site)| is_here(site))
+            .ok_or(Refusal::NoRoute)?;
+        Ok(Self {
+            head,
+            survey,
+            target,
+            peer,
+            settings,
+            number,
+            site,
+            host: host.unwrap_or(site.upstream_authority()),
+        })
+    }
+
     fn decide(
         &self,
         form: Option<&'r [u8]>,
@@ -167,29 +252,29 @@ impl<'r> Parts<'r, '_> {
         plan: &mut Plan,
         out: &mut Vec<u8>,
     ) -> Result<Verdict, Refusal> {
-        let Self { head, settings, .. } = self;
-        if matches!(head.method, b"CONNECT" | b"TRACE") {
-            return Err(Refusal::RefusedMethod);
-        }
-        let target = self.target()?;
-        if matches!(head.method, b"GET" | b"HEAD") && relocate::is_path(&target, HEALTH) {
-            return Ok(Verdict::Health);
-        }
-        let endpoint = relocate::endpoint(head.method, &target, settings.policy.profile);
+        let Self {
+            head, target, site, ..
+        } = self;
+        plan.site = self.number;
+        let endpoint = relocate::endpoint(head.method, target, site.policy.profile);
         if endpoint.api == Api::Identity {
             plan.dialect = Dialect::Identity;
+        }
+        let most = self.settings.limits.body_size;
+        if matches!(self.survey.length, Length::Sized(length) if most.is_some_and(|most| length > most))
+        {
+            return Err(Refusal::BodyTooLarge);
         }
         if form.is_none() && self.wants_form(endpoint) {
             return Ok(Verdict::ReadForm);
         }
-        self.relocate(target, endpoint, form, record, plan, out)?;
+        self.relocate(endpoint, form, record, plan, out)?;
         Ok(Verdict::Forward)
     }
 
     /// Moves the token and writes the head for the upstream.
     fn relocate(
         &self,
-        target: Form<'r>,
         endpoint: Endpoint,
         form: Option<&'r [u8]>,
         record: &mut Record,
@@ -199,7 +284,8 @@ impl<'r> Parts<'r, '_> {
         let Self {
             head,
             survey,
-            settings,
+            target,
+            site,
             ..
         } = self;
         let relocated = relocate::relocate(
@@ -210,7 +296,7 @@ impl<'r> Parts<'r, '_> {
                 authorization: survey.authorization,
                 endpoint,
             },
-            &settings.policy,
+            &site.policy,
         );
         record.credential(relocated.source, self.fingerprint(&relocated));
         let credential = relocated.credential?;
@@ -219,44 +305,24 @@ impl<'r> Parts<'r, '_> {
             return Err(Refusal::MissingToken);
         }
         plan.is_moved = relocated.cut;
-        plan.long_poll_ms = relocate::long_poll_ms(&target).unwrap_or_default();
+        plan.long_poll_ms = relocated.long_poll_ms;
         plan.form = form.map(|form| {
             if relocated.cut {
-                relocate::cut_form(RawTarget::new(form), &settings.policy.names)
+                relocate::cut_form(RawTarget::new(form), &site.policy.names)
             } else {
                 form.to_vec()
             }
         });
-        let host = target
-            .authority()
-            .or(survey.host)
-            .unwrap_or(settings.upstream_authority());
         if plan.is_moved {
-            plan.host = host.to_vec();
+            plan.host = SmallVec::from_slice(self.host);
         }
-        let line = Line {
-            target,
+        let rewrite = Rewrite {
             endpoint,
-            host,
             credential,
+            cut_from: relocated.cut.then_some(relocated.cut_from),
         };
-        self.push_head(&line, plan, out);
+        self.push_head(&rewrite, plan, out);
         Ok(())
-    }
-
-    /// The target's parts, if it has a form that this request may have.
-    fn target(&self) -> Result<Form<'r>, Refusal> {
-        let malformed = Refusal::Malformed(Malformed::Target);
-        let target = target::split(self.head.target).ok_or(malformed)?;
-        let is_allowed = match target {
-            Form::Asterisk => self.head.method == b"OPTIONS",
-            Form::Origin { authority, .. } => authority.is_none_or(survey::is_host),
-        };
-        if is_allowed {
-            Ok(target)
-        } else {
-            Err(malformed)
-        }
     }
 
     /// Whether to look for a token in the body.
@@ -264,13 +330,13 @@ impl<'r> Parts<'r, '_> {
         self.survey.has_form
             && self.has_body_of_post()
             && endpoint.class != Class::Never
-            && self.settings.policy.form_body != FormBody::Forward
+            && self.site.policy.form_body != FormBody::Forward
     }
 
     /// Whether a token may be where we do not look: Twisted reads forms of both
     /// kinds as if they were part of the query.
     fn may_hide_token(&self) -> bool {
-        let is_unread = self.survey.has_form && self.settings.policy.form_body == FormBody::Forward;
+        let is_unread = self.survey.has_form && self.site.policy.form_body == FormBody::Forward;
         self.has_body_of_post() && (is_unread || self.survey.has_multipart)
     }
 
@@ -288,20 +354,17 @@ impl<'r> Parts<'r, '_> {
     }
 
     /// Writes the head for the upstream.
-    fn push_head(&self, line: &Line<'_>, plan: &Plan, out: &mut Vec<u8>) {
+    fn push_head(&self, rewrite: &Rewrite<'_>, plan: &Plan, out: &mut Vec<u8>) {
         let Self {
-            head,
-            survey,
-            peer,
-            settings,
+            head, survey, peer, ..
         } = self;
-        let names = &settings.policy.names;
+        let names = &self.site.policy.names;
         out.extend_from_slice(head.method);
         out.push(b' ');
-        relocate::push_clean(out, &line.target, plan.is_moved, line.endpoint, names);
+        relocate::push_clean(out, &self.target, rewrite.cut_from, rewrite.endpoint, names);
         out.extend_from_slice(b" HTTP/1.1\r\n");
-        hygiene::push(out, "Host", line.host);
-        let moved = match &line.credential {
+        hygiene::push(out, "Host", self.host);
+        let moved = match &rewrite.credential {
             Credential::Moved(token) => Some(token),
             Credential::Absent | Credential::Kept(_) => None,
         };
@@ -309,7 +372,7 @@ impl<'r> Parts<'r, '_> {
             replaces_authorization: moved.is_some(),
             answers_expect: plan.form.is_some() || !survey.expects_continue,
             names,
-            redactor: &settings.redactor,
+            redactor: &self.settings.redactor,
         };
         hygiene::push_passing(out, head.fields, survey, peer, &edits);
         if let Some(token) = moved {
@@ -317,18 +380,38 @@ impl<'r> Parts<'r, '_> {
             out.extend_from_slice(token.expose().as_bytes());
             out.extend_from_slice(b"\r\n");
         }
-        hygiene::push_added(out, survey, peer, line.host);
+        hygiene::push_added(out, survey, peer, self.host);
         push_length(out, plan, survey.is_sized);
         out.extend_from_slice(b"\r\n");
     }
 }
 
 /// What of a forwarded request is not as the client sent it.
-struct Line<'r> {
-    target: Form<'r>,
+struct Rewrite<'r> {
     endpoint: Endpoint,
-    host: &'r [u8],
     credential: Credential<'r>,
+    cut_from: Option<usize>,
+}
+
+/// The target's parts, if this request may have such a target.
+fn admit<'r>(head: &RequestHead<'r, '_>, settings: &Settings) -> Result<Form<'r>, Refusal> {
+    if matches!(head.method, b"CONNECT" | b"TRACE") {
+        return Err(Refusal::RefusedMethod);
+    }
+    if head.target.len() > settings.limits.target_length {
+        return Err(Refusal::TargetTooLong);
+    }
+    let malformed = Refusal::Malformed(Malformed::Target);
+    let target = target::split(head.target).ok_or(malformed)?;
+    let is_allowed = match target {
+        Form::Asterisk => head.method == b"OPTIONS",
+        Form::Origin { authority, .. } => authority.is_none_or(survey::is_host),
+    };
+    if is_allowed {
+        Ok(target)
+    } else {
+        Err(malformed)
+    }
 }
 
 /// Writes where the body ends, in the upstream's framing.
@@ -342,7 +425,8 @@ fn push_length(out: &mut Vec<u8>, plan: &Plan, is_sized: bool) {
         }
     };
     if let Some(length) = length {
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, "Content-Length: {length}\r\n");
+        out.extend_from_slice(b"Content-Length: ");
+        decimal::push(out, length);
+        out.extend_from_slice(b"\r\n");
     }
 }

@@ -41,15 +41,36 @@ pub enum Refusal {
     /// The body stopped coming.
     #[error("request body timed out")]
     BodyTimeout,
+    /// The body comes slower than `limits.body_rate`.
+    #[error("request body too slow")]
+    BodyTooSlow,
+    /// The body is longer than `limits.body_size`.
+    #[error("request body too large")]
+    BodyTooLarge,
     /// A form body is too long to look into.
     #[error("form body too large")]
     FormTooLarge,
     /// The request line alone fills the head buffer.
     #[error("request target too long")]
     TargetTooLong,
-    /// The head is longer or has more fields than we take.
+    /// The head is longer than we take.
     #[error("request head too large")]
     HeadTooLarge,
+    /// The head has more fields than we take.
+    #[error("request head has too many fields")]
+    TooManyFields,
+    /// No route is for this host and path.
+    #[error("no route")]
+    NoRoute,
+    /// `limits.connections` are open.
+    #[error("too many connections")]
+    TooManyConnections,
+    /// `limits.connections_per_address` are open.
+    #[error("too many connections from one address")]
+    TooManyFromAddress,
+    /// `limits.in_flight` requests are being served.
+    #[error("too many requests in flight")]
+    Busy,
     /// A transfer coding other than `chunked`.
     #[error("transfer coding not supported")]
     TransferCoding,
@@ -119,15 +140,17 @@ impl Refusal {
             | Self::FormToken
             | Self::UnusableToken => 401,
             Self::Malformed(_) => 400,
+            Self::NoRoute => 404,
             Self::RefusedMethod => 405,
-            Self::HeadTimeout | Self::BodyTimeout => 408,
-            Self::FormTooLarge => 413,
+            Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => 408,
+            Self::FormTooLarge | Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
-            Self::HeadTooLarge => 431,
+            Self::TooManyFromAddress => 429,
+            Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::Internal => 500,
             Self::TransferCoding => 501,
             Self::UpstreamDown | Self::UpstreamBroken => 502,
-            Self::Draining => 503,
+            Self::Draining | Self::TooManyConnections | Self::Busy => 503,
             Self::UpstreamTimeout => 504,
             Self::Version => 505,
         }
@@ -149,11 +172,19 @@ impl Refusal {
                 Dialect::Client => "M_UNKNOWN_TOKEN",
                 Dialect::Identity => "M_UNAUTHORIZED",
             },
-            Self::RefusedMethod | Self::TransferCoding => "M_UNRECOGNIZED",
-            Self::FormTooLarge | Self::TargetTooLong | Self::HeadTooLarge => "M_TOO_LARGE",
+            Self::NoRoute | Self::RefusedMethod | Self::TransferCoding => "M_UNRECOGNIZED",
+            Self::FormTooLarge
+            | Self::BodyTooLarge
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::TooManyFields => "M_TOO_LARGE",
+            Self::TooManyFromAddress => "M_LIMIT_EXCEEDED",
             Self::Malformed(_)
             | Self::HeadTimeout
             | Self::BodyTimeout
+            | Self::BodyTooSlow
+            | Self::TooManyConnections
+            | Self::Busy
             | Self::Internal
             | Self::UpstreamDown
             | Self::UpstreamBroken
@@ -181,9 +212,15 @@ impl Refusal {
             Self::RefusedMethod => "Method not supported",
             Self::HeadTimeout => "The request head took too long",
             Self::BodyTimeout => "The request body took too long",
+            Self::BodyTooSlow => "The request body came too slowly",
+            Self::BodyTooLarge => "Request body too large",
             Self::FormTooLarge => "Form body too large",
             Self::TargetTooLong => "Request target too long",
             Self::HeadTooLarge => "Request header fields too large",
+            Self::TooManyFields => "Too many request header fields",
+            Self::NoRoute => "Unrecognized request",
+            Self::TooManyConnections | Self::Busy => "Too busy",
+            Self::TooManyFromAddress => "Too many connections",
             Self::Internal => "Internal error",
             Self::TransferCoding => "Transfer coding not supported",
             Self::UpstreamDown => "The homeserver cannot be reached",
@@ -205,10 +242,12 @@ impl Refusal {
                 }
                 _ => "401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"matrix\"",
             },
+            404 => "404 Not Found",
             405 => "405 Method Not Allowed\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH",
             408 => "408 Request Timeout",
             413 => "413 Content Too Large",
             414 => "414 URI Too Long",
+            429 => "429 Too Many Requests\r\nRetry-After: 5",
             431 => "431 Request Header Fields Too Large",
             501 => "501 Not Implemented",
             502 => "502 Bad Gateway\r\nRetry-After: 5",

@@ -13,7 +13,7 @@ pub mod query;
 use crate::{
     config::{self, Conflict, FormBody, OpenEndpoints, Profile, Repeated},
     refusal::Refusal,
-    requirement::{self, Class, Endpoint},
+    requirement::{self, Class, Endpoint, RouteClass},
     secret::AccessToken,
     target::{self, Form, Part, RawTarget},
 };
@@ -124,6 +124,10 @@ pub struct Relocated<'r> {
     pub source: Source,
     /// Whether the query and the form lose their token pairs.
     pub cut: bool,
+    /// Where the first of them begins in the query, 0 if it has none.
+    pub cut_from: usize,
+    /// How long the query asks to wait, in milliseconds.
+    pub long_poll_ms: u32,
     /// What to send upstream, or why nothing is sent.
     pub credential: Result<Credential<'r>, Refusal>,
 }
@@ -162,6 +166,8 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
     Relocated {
         source,
         cut: !verbatim && found.pairs > 0,
+        cut_from: in_query.at,
+        long_poll_ms: in_query.long_poll_ms().unwrap_or_default(),
         credential,
     }
 }
@@ -231,18 +237,41 @@ pub fn endpoint(method: &[u8], form: &Form<'_>, profile: Profile) -> Endpoint {
     }
 }
 
+/// What kind of traffic a target is, for counting.
+#[must_use]
+pub fn route_class(form: &Form<'_>, profile: Profile) -> RouteClass {
+    match (profile, form) {
+        (Profile::Matrix, Form::Origin { path, .. }) => RouteClass::of(reveal(*path)),
+        (Profile::Generic, _) | (_, Form::Asterisk) => RouteClass::Other,
+    }
+}
+
 /// Whether the target's path is `path` to the letter.
 #[must_use]
 pub fn is_path(form: &Form<'_>, path: &[u8]) -> bool {
     matches!(form, Form::Origin { path: raw, .. } if reveal(*raw) == path)
 }
 
-/// Appends the target that the upstream gets: `cut` and, but for endpoints
-/// whose bytes are signed, with sloppy bytes percent-encoded.
+/// Whether the target's path is `prefix` or below it, byte for byte; `None` is
+/// above all.
+#[must_use]
+pub fn is_within(form: &Form<'_>, prefix: Option<&str>) -> bool {
+    let Some(prefix) = prefix else { return true };
+    let Form::Origin { path, .. } = form else {
+        return false;
+    };
+    reveal(*path)
+        .strip_prefix(prefix.as_bytes())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// Appends the target that the upstream gets: without its token pairs, if there is
+/// a place to cut from, and, but for endpoints whose bytes are signed, with sloppy
+/// bytes percent-encoded.
 pub fn push_clean(
     out: &mut Vec<u8>,
     form: &Form<'_>,
-    cut: bool,
+    cut_from: Option<usize>,
     endpoint: Endpoint,
     names: &Names,
 ) {
@@ -262,17 +291,17 @@ pub fn push_clean(
     let Some(query) = query else { return };
     out.push(b'?');
     if verbatim {
-        out.extend_from_slice(query);
-    } else if !cut {
-        target::push_strict(out, query, Part::Query);
-    } else {
-        let start = out.len();
-        if !query::push_cut(out, query, names) {
-            out.pop();
-        } else if target::has_sloppy(out.get(start..).unwrap_or_default(), Part::Query) {
-            let left = out.split_off(start);
-            target::push_strict(out, &left, Part::Query);
-        }
+        return out.extend_from_slice(query);
+    }
+    let Some(cut_from) = cut_from else {
+        return target::push_strict(out, query, Part::Query);
+    };
+    let start = out.len();
+    if !query::push_cut_from(out, query, names, cut_from) {
+        out.pop();
+    } else if target::has_sloppy(out.get(start..).unwrap_or_default(), Part::Query) {
+        let left = out.split_off(start);
+        target::push_strict(out, &left, Part::Query);
     }
 }
 
@@ -282,22 +311,4 @@ pub fn cut_form(body: RawTarget<'_>, names: &Names) -> Vec<u8> {
     let mut out = Vec::new();
     query::push_cut(&mut out, reveal(body), names);
     out
-}
-
-/// The client's own `timeout=` in milliseconds: how long a long poll asks to
-/// wait (client-server API, `GET /sync`).
-#[must_use]
-pub fn long_poll_ms(form: &Form<'_>) -> Option<u32> {
-    let Form::Origin {
-        query: Some(query), ..
-    } = form
-    else {
-        return None;
-    };
-    let query = reveal(*query);
-    memchr::memmem::find(query, b"timeout=")?;
-    let value = query::pairs(query)
-        .find(|pair| pair.name == b"timeout")?
-        .value?;
-    str::from_utf8(value).ok()?.parse().ok()
 }

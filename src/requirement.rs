@@ -9,11 +9,13 @@
 //!
 //! Nothing is decoded to find a match, and a lookup allocates nothing.
 
+mod route;
 mod row;
 mod table;
 
 use std::sync::LazyLock;
 
+pub use route::RouteClass;
 use table::Table;
 
 static TABLE: LazyLock<Table> =

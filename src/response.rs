@@ -4,9 +4,8 @@
 //! a secret: shared caches must not keep it (RFC 6750 section 2.3), pages must
 //! not send it on as a referrer, and a redirect must not repeat it.
 
-use std::io::Write as _;
-
 use crate::{
+    decimal,
     http1::{body::Outgoing, head::Version, length::Length, response::ResponseHead, survey},
     hygiene::push,
     relocate::{field, query::Names},
@@ -52,8 +51,7 @@ pub fn push_head(
     context: &Context<'_>,
 ) -> Continuation {
     let next = continuation(head, context);
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+    push_status(out, head);
     push_fields(out, head, context, next.outgoing);
     if let Some(moved) = context.moved {
         let has = |name: &str| {
@@ -80,14 +78,21 @@ pub fn push_head(
 
 /// Appends an interim or switching head (1xx) as it came, but for this hop.
 pub fn push_interim(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+    push_status(out, head);
     for field in head.fields {
         let is_switch = head.status == 101 && is_any(field.name, &["connection", "upgrade"]);
         if is_switch || !is_any(field.name, &HOP_BY_HOP) {
             push(out, field.name, field.value);
         }
     }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_status(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    decimal::push(out, head.status.into());
+    out.push(b' ');
+    out.extend_from_slice(head.reason.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::percent;
+use crate::{percent, scan};
 
 /// A Matrix access token, borrowed from the request that carried it where its
 /// spelling allows.
@@ -27,28 +27,26 @@ impl<'r> AccessToken<'r> {
     ///
     /// [`BadToken`] if an escape is wrong or a byte is not visible ASCII.
     pub fn from_parameter(raw: &'r [u8]) -> Result<Self, BadToken> {
-        let decoded = if memchr::memchr(b'%', raw).is_none() {
-            Cow::Borrowed(str::from_utf8(raw).map_err(|_| BadToken)?)
-        } else if percent::is_well_formed(raw) {
-            Cow::Owned(String::from_utf8(percent::decode(raw).collect()).map_err(|_| BadToken)?)
-        } else {
-            return Err(BadToken);
-        };
-        if decoded.is_empty() || !decoded.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if memchr::memchr(b'%', raw).is_none() {
+            return visible(raw).map(Cow::Borrowed).map(Self).ok_or(BadToken);
+        }
+        if !percent::is_well_formed(raw) {
             return Err(BadToken);
         }
-        Ok(Self(decoded))
+        let decoded: Vec<u8> = percent::decode(raw).collect();
+        let token = visible(&decoded).ok_or(BadToken)?;
+        Ok(Self(Cow::Owned(token.to_owned())))
     }
 
     /// Reads the credentials of an `Authorization: Bearer` field; the scheme in
     /// any case (RFC 9110 section 11.1), any number of spaces.
     #[must_use]
     pub fn from_bearer(field: &'r [u8]) -> Option<Self> {
-        let text = str::from_utf8(field).ok()?;
-        let (scheme, token) = text.split_once(' ')?;
-        let token = token.trim_matches(' ');
-        let visible = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        (scheme.eq_ignore_ascii_case("bearer") && visible).then_some(Self(Cow::Borrowed(token)))
+        let (scheme, token) = field.split_at_checked(BEARER.len())?;
+        if !scheme.eq_ignore_ascii_case(BEARER) {
+            return None;
+        }
+        visible(trim_spaces(token)).map(Cow::Borrowed).map(Self)
     }
 
     /// Reveals the secret. Reviewers grep for this name.
@@ -62,6 +60,24 @@ impl<'r> AccessToken<'r> {
     pub fn is_same(&self, other: &AccessToken<'_>) -> bool {
         self.0 == other.0
     }
+}
+
+/// The scheme and the first of the spaces behind it.
+const BEARER: &[u8] = b"bearer ";
+
+/// Text that a field can carry byte for byte: at least one byte, all of them
+/// visible ASCII.
+fn visible(text: &[u8]) -> Option<&str> {
+    let is_visible = !text.is_empty() && scan::is_all(text, b'!'..=b'~', []);
+    // What is ASCII is UTF-8.
+    is_visible.then(|| str::from_utf8(text).ok()).flatten()
+}
+
+fn trim_spaces(mut text: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] | [rest @ .., b' '] = text {
+        text = rest;
+    }
+    text
 }
 
 impl fmt::Debug for AccessToken<'_> {
@@ -120,9 +136,26 @@ impl fmt::Debug for FingerprintKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(u32);
 
+impl Fingerprint {
+    /// As logs have it.
+    #[must_use]
+    pub fn text(self) -> [u8; 10] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = *b"h:00000000";
+        let mut rest = self.0;
+        for place in text.iter_mut().skip(2).rev() {
+            if let Some(digit) = DIGITS.get((rest & 0xf) as usize) {
+                *place = *digit;
+            }
+            rest >>= 4;
+        }
+        text
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "h:{:08x}", self.0)
+        self.text().escape_ascii().fmt(f)
     }
 }
 

@@ -1,27 +1,39 @@
 //! Starting, running and stopping: one story.
 //!
 //! Sockets are bound before any thread starts, so a wrong address is an error at
-//! once. SIGTERM and SIGINT drain: no new connections, idle ones closed, requests
-//! finished, and whoever still waits after `drain_timeout` is told to come again.
-//! A second signal does not wait. SIGUSR1 and SIGHUP open the log file anew.
+//! once. SIGHUP reads the configuration anew: a good one takes effect for new
+//! requests, a bad one changes nothing. SIGTERM and SIGINT drain: no new
+//! connections, requests finished, idle connections closed, and whoever still waits
+//! after `drain_timeout` is told to come again. A second signal does not wait.
+//! SIGUSR1 and SIGHUP open the log file anew.
+
+mod reload;
+mod signals;
 
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinSet,
     time,
 };
 
+use self::{
+    reload::Reloadable,
+    signals::{Request, Signals},
+};
 use crate::{
     access_log::sink::{Destination, Sink},
+    admission::Admission,
     config::{Config, LogFile},
     diagnostics,
+    door::Door,
     exit::Failure,
+    inherited::Inherited,
     listen::{self, Listener},
     requirement,
     settings::Settings,
+    systemd,
     thread::{self, Handle, Message},
 };
 
@@ -31,36 +43,61 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// How long connections in the queues are still taken.
 const LAST_GUESTS: Duration = Duration::from_millis(100);
 
-/// Serves until a signal ends it; `ready` learns the bound addresses.
+/// How often the certificates' files are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Serves until a signal ends it, with the configuration that `load` reads, now
+/// and at each reload; `ready` learns the bound addresses.
 ///
 /// # Errors
 ///
 /// Whatever keeps it from starting.
-pub fn run(config: &Config, ready: impl FnOnce(&[String])) -> Result<(), Failure> {
-    let settings = Arc::new(Settings::new(config).map_err(Failure::config)?);
+pub fn run(
+    load: impl Fn() -> Result<Config, Failure>,
+    ready: impl FnOnce(&[String]),
+) -> Result<(), Failure> {
+    let config = load()?;
+    let settings = Arc::new(Settings::new(&config, None).map_err(Failure::config)?);
     let diagnostic = Sink::open(Destination::Stderr).map_err(Failure::other)?;
-    diagnostics::start(
+    let masks = diagnostics::start(
         &config.log,
         Arc::clone(&settings.redactor),
         diagnostic.clone(),
     )
     .map_err(Failure::other)?;
     let lines = open_access_log(&config.access_log.file)?;
+    let inherited = Inherited::from_env().map_err(Failure::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::other)?;
     let server = {
         let _within = runtime.enter();
-        Server::start(config, &settings, &lines)?
+        let reloadable = Reloadable::new(config, settings, masks)?;
+        Server::start(reloadable, inherited, &lines)?
     };
-    let addresses: Vec<String> = server.listeners.iter().map(Listener::address).collect();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = ?addresses, upstream = %config.upstream, workers = server.workers.len(), "serving");
+    let addresses: Vec<String> = server
+        .listeners
+        .iter()
+        .map(|(listener, _)| listener.address())
+        .collect();
+    let upstreams = server.reloadable.upstreams();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = ?addresses, upstream = %upstreams, workers = server.workers.len(), "serving");
     ready(&addresses);
-    let ended = runtime.block_on(server.run(config, &lines));
+    let ended = runtime.block_on(server.run(load, &lines));
     lines.flush(LAST_LINES);
     diagnostic.flush(LAST_LINES);
     ended
+}
+
+/// Whether `config` can be used: reads the files that it names.
+///
+/// # Errors
+///
+/// What [`run`] would say of it before it binds a socket.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    Settings::new(config, None).map_err(Failure::config)?;
+    reload::listeners_tls(config).map(drop)
 }
 
 fn open_access_log(file: &LogFile) -> Result<Sink, Failure> {
@@ -76,70 +113,43 @@ fn open_access_log(file: &LogFile) -> Result<Sink, Failure> {
 }
 
 struct Server {
-    listeners: Vec<Listener>,
+    listeners: Vec<(Listener, Arc<Door>)>,
     workers: Arc<[Handle]>,
     ended: mpsc::UnboundedReceiver<()>,
     signals: Signals,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-    user_1: Signal,
-}
-
-/// What a signal asks for.
-enum Request {
-    Stop,
-    ReopenLogs,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            user_1: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    async fn next(&mut self) -> Request {
-        tokio::select! {
-            _ = self.terminate.recv() => Request::Stop,
-            _ = self.interrupt.recv() => Request::Stop,
-            _ = self.hang_up.recv() => Request::ReopenLogs,
-            _ = self.user_1.recv() => Request::ReopenLogs,
-        }
-    }
-
-    /// Waits for the signal to stop and serves the others.
-    async fn stop(&mut self, lines: &Sink) {
-        while let Request::ReopenLogs = self.next().await {
-            lines.reopen();
-        }
-    }
+    reloadable: Reloadable,
 }
 
 impl Server {
     /// Binds and starts everything; needs a runtime around it.
-    fn start(config: &Config, settings: &Arc<Settings>, lines: &Sink) -> Result<Self, Failure> {
+    fn start(
+        reloadable: Reloadable,
+        mut inherited: Inherited,
+        lines: &Sink,
+    ) -> Result<Self, Failure> {
         // Before anything can be asked of us, so that no early signal kills.
         let signals = Signals::new().map_err(Failure::other)?;
-        let listeners = config
-            .listen
-            .iter()
-            .map(Listener::bind)
-            .collect::<Result<_, _>>()
-            .map_err(Failure::other)?;
+        let config = reloadable.config();
+        let mut listeners = Vec::new();
+        for listen in &config.listen {
+            let door = Arc::new(reloadable.door(listen));
+            let bound = Listener::bind(&listen.address, &mut inherited).map_err(Failure::other)?;
+            listeners.extend(
+                bound
+                    .into_iter()
+                    .map(|listener| (listener, Arc::clone(&door))),
+            );
+        }
+        inherited.finish();
         // The table is made at its first use; no request should pay for that.
         let _ = requirement::of(b"GET", b"/");
         let (end, ended) = mpsc::unbounded_channel();
+        let admission = Arc::new(Admission::default());
         let workers = (0..config.workers.get())
             .map(|number| {
                 let log = (config.access_log.format, lines.clone());
-                thread::start(number, Arc::clone(settings), log, end.clone())
+                let settings = Arc::clone(reloadable.settings());
+                thread::start(number, settings, log, Arc::clone(&admission), end.clone())
             })
             .collect::<io::Result<_>>()
             .map_err(Failure::other)?;
@@ -148,28 +158,46 @@ impl Server {
             workers,
             ended,
             signals,
+            reloadable,
         })
     }
 
-    async fn run(mut self, config: &Config, lines: &Sink) -> Result<(), Failure> {
-        let trusted = Arc::new(config.trusted_proxies.clone());
+    async fn run(
+        mut self,
+        load: impl Fn() -> Result<Config, Failure>,
+        lines: &Sink,
+    ) -> Result<(), Failure> {
         let (stop, stopped) = watch::channel(false);
         let mut acceptors = JoinSet::new();
-        for listener in self.listeners {
+        for (listener, door) in self.listeners {
             let workers = Arc::clone(&self.workers);
-            acceptors.spawn(listen::accept(
-                listener,
-                Arc::clone(&trusted),
-                workers,
-                stopped.clone(),
-            ));
+            acceptors.spawn(listen::accept(listener, door, workers, stopped.clone()));
         }
         let mut left = self.workers.len();
-        let is_broken = tokio::select! {
-            () = self.signals.stop(lines) => false,
-            _ = self.ended.recv() => true,
+        let reloadable = &mut self.reloadable;
+        systemd::ready();
+        let mut looks = time::interval(LOOK);
+        looks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let is_broken = loop {
+            tokio::select! {
+                request = self.signals.next() => match request {
+                    Request::Stop => break false,
+                    Request::ReopenLogs => lines.reopen(),
+                    Request::Reload => {
+                        lines.reopen();
+                        systemd::reloading();
+                        if let Some(settings) = reloadable.reload(&load) {
+                            tell(&self.workers, || Message::Reload(Arc::clone(&settings)));
+                        }
+                        systemd::ready();
+                    }
+                },
+                _ = self.ended.recv() => break true,
+                _ = looks.tick() => reloadable.look_at_certificates(),
+            }
         };
         tracing::info!("stopping: no new connections, open requests are finished");
+        systemd::stopping();
         // Whoever waits in a queue was let in by the kernel already. Then the
         // listeners are closed, so that others are refused and a new process can bind.
         stop.send_replace(true);
@@ -186,7 +214,8 @@ impl Server {
                 () = time::sleep(most) => false,
             }
         };
-        if is_broken || !drain(&mut self.signals, config.drain_timeout).await {
+        let patience = self.reloadable.config().drain_timeout;
+        if is_broken || !drain(&mut self.signals, patience).await {
             tell(&self.workers, || Message::Cut);
             drain(&mut self.signals, LAST_LINES).await;
         }

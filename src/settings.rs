@@ -1,32 +1,53 @@
 //! What every worker has to know: the checked configuration, made ready to use.
+//!
+//! A request is served with one [`Settings`] from its first byte to its last,
+//! whatever is reloaded in the meantime.
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
 use crate::{
-    config::{Config, Timeouts, TrustedProxies, Upstream},
+    config::{Config, HostPattern, Limits, Route, Timeouts, TrustedProxies, Upstream},
     redact::Redactor,
     relocate::Policy,
     response::Moved,
     secret::{FingerprintKey, ShortKey},
+    tls::{self, TlsError},
 };
 
-/// The settings of a worker.
+/// The settings of all workers.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where requests go.
-    pub upstream: Upstream,
-    /// What to do about tokens.
-    pub policy: Policy,
-    /// What answers to moved requests gain.
-    pub moved: Moved,
+    /// Where requests go, and by which rules; the first that matches counts.
+    pub sites: Vec<Site>,
     /// The phases.
     pub timeouts: Timeouts,
+    /// What is too much.
+    pub limits: Limits,
     /// Peers whose word about their client counts.
     pub trusted: TrustedProxies,
     /// The key of the log's fingerprints.
     pub fingerprint_key: FingerprintKey,
     /// What masks the log.
     pub redactor: Arc<Redactor>,
+    /// TLS towards upstreams; there only if one of them wants it.
+    pub upstream_tls: Option<Arc<tls::Client>>,
+    /// What an upstream connection begins with.
+    pub upstream_proxy_protocol: crate::config::ProxyHeader,
+}
+
+/// One upstream, and the rules for what goes there.
+#[derive(Debug)]
+pub struct Site {
+    /// The hosts it is for; `None` for all.
+    pub host: Option<HostPattern>,
+    /// The path it is for, with everything below; `None` for all.
+    pub path: Option<String>,
+    /// Where requests go.
+    pub upstream: Upstream,
+    /// What to do about tokens.
+    pub policy: Policy,
+    /// What answers to moved requests gain.
+    pub moved: Moved,
 }
 
 /// Why the configuration cannot be used, though it can be read.
@@ -53,32 +74,79 @@ pub enum SettingsError {
     /// No randomness for a key of our own.
     #[error("no random bytes for a fingerprint key")]
     Randomness(#[source] io::Error),
+    /// TLS towards upstreams.
+    #[error(transparent)]
+    UpstreamTls(#[from] TlsError),
 }
 
 impl Settings {
-    /// Reads what the configuration names.
+    /// Reads what the configuration names. A key that we made up ourselves is
+    /// taken over from `previous`, so that fingerprints outlive a reload.
     ///
     /// # Errors
     ///
     /// [`SettingsError`].
-    pub fn new(config: &Config) -> Result<Self, SettingsError> {
-        let policy = Policy::from(&config.relocate);
+    pub fn new(config: &Config, previous: Option<&Self>) -> Result<Self, SettingsError> {
+        let upstream_tls = if config.routes.iter().any(|route| route.upstream.is_tls()) {
+            Some(Arc::new(tls::Client::new(&config.upstream_tls)?))
+        } else {
+            None
+        };
+        let sites: Vec<Site> = config.routes.iter().map(Site::from).collect();
+        let parameters: Vec<&[u8]> = sites
+            .iter()
+            .flat_map(|site| site.policy.names.as_slice())
+            .map(Vec::as_slice)
+            .collect();
         Ok(Self {
-            upstream: config.upstream.clone(),
-            moved: Moved {
-                deprecation: config
-                    .relocate
-                    .deprecation
-                    .as_ref()
-                    .map(ToString::to_string),
-                sunset: config.relocate.sunset.as_ref().map(ToString::to_string),
-            },
+            redactor: Arc::new(Redactor::with_parameters(&parameters)),
+            sites,
             timeouts: config.timeouts.clone(),
+            limits: config.limits.clone(),
             trusted: config.trusted_proxies.clone(),
-            fingerprint_key: fingerprint_key(config)?,
-            redactor: Arc::new(Redactor::with_parameters(policy.names.as_slice())),
-            policy,
+            fingerprint_key: fingerprint_key(config, previous)?,
+            upstream_tls,
+            upstream_proxy_protocol: config.upstream_proxy_protocol,
         })
+    }
+}
+
+impl From<&Route> for Site {
+    fn from(route: &Route) -> Self {
+        Self {
+            host: route.host.clone(),
+            path: route.path.clone(),
+            upstream: route.upstream.clone(),
+            policy: Policy::from(&route.relocate),
+            moved: Moved {
+                deprecation: route.relocate.deprecation.as_ref().map(ToString::to_string),
+                sunset: route.relocate.sunset.as_ref().map(ToString::to_string),
+            },
+        }
+    }
+}
+
+impl Site {
+    /// Whether requests to this host belong here. `host` may have a port.
+    #[must_use]
+    pub fn is_for_host(&self, host: &[u8]) -> bool {
+        let name = without_port(host);
+        match &self.host {
+            None => true,
+            Some(HostPattern::Exact(wanted)) => name.eq_ignore_ascii_case(wanted.as_bytes()),
+            Some(HostPattern::Below(parent)) => {
+                let Some((label, rest)) = name
+                    .len()
+                    .checked_sub(parent.len())
+                    .and_then(|at| name.split_at_checked(at))
+                else {
+                    return false;
+                };
+                label.len() > 1
+                    && label.ends_with(b".")
+                    && rest.eq_ignore_ascii_case(parent.as_bytes())
+            }
+        }
     }
 
     /// The `Host` for a client that sends none.
@@ -91,9 +159,25 @@ impl Settings {
     }
 }
 
+/// `Host` without its port, and without the root's dot.
+fn without_port(host: &[u8]) -> &[u8] {
+    let end = match host {
+        [b'[', ..] => memchr::memchr(b']', host).map(|at| at.saturating_add(1)),
+        _ => memchr::memchr(b':', host),
+    };
+    let name = end.and_then(|end| host.get(..end)).unwrap_or(host);
+    name.strip_suffix(b".").unwrap_or(name)
+}
+
 /// The key from its file, or one for this run of the process.
-fn fingerprint_key(config: &Config) -> Result<FingerprintKey, SettingsError> {
+fn fingerprint_key(
+    config: &Config,
+    previous: Option<&Settings>,
+) -> Result<FingerprintKey, SettingsError> {
     let Some(path) = &config.access_log.fingerprint_key_file else {
+        if let Some(previous) = previous {
+            return Ok(previous.fingerprint_key.clone());
+        }
         let mut key = [0; 32];
         getrandom::fill(&mut key)
             .map_err(|error| SettingsError::Randomness(io::Error::other(error)))?;
@@ -110,4 +194,51 @@ fn fingerprint_key(config: &Config) -> Result<FingerprintKey, SettingsError> {
         path: path.clone(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_its_hosts() {
+        let exact = || Some(HostPattern::Exact("hs.example".into()));
+        let below = || Some(HostPattern::Below("example".into()));
+        let cases = [
+            ("any", None, "whatever:80", true),
+            ("same", exact(), "hs.example", true),
+            ("case and port", exact(), "HS.Example:8448", true),
+            ("root dot", exact(), "hs.example.", true),
+            ("another", exact(), "hs2.example", false),
+            ("below", below(), "hs.example:1", true),
+            ("further below", below(), "a.b.example", true),
+            ("the parent itself", below(), "example", false),
+            ("only a dot", below(), ".example", false),
+            ("no label's end", below(), "hsexample", false),
+            ("no host", exact(), "", false),
+            (
+                "address",
+                Some(HostPattern::Exact("[::1]".into())),
+                "[::1]:80",
+                true,
+            ),
+        ];
+        for (name, host, asked, expected) in cases {
+            let site = Site {
+                host,
+                path: None,
+                upstream: Upstream::Unix { path: "/s".into() },
+                policy: Policy {
+                    profile: crate::config::Profile::Generic,
+                    names: crate::relocate::query::Names::default(),
+                    repeated: crate::config::Repeated::Refuse,
+                    conflict: crate::config::Conflict::Refuse,
+                    form_body: crate::config::FormBody::Forward,
+                    open: crate::config::OpenEndpoints::Move,
+                },
+                moved: Moved::default(),
+            };
+            assert_eq!(site.is_for_host(asked.as_bytes()), expected, "case: {name}");
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::scan;
+
 /// A request target as the client sent it (RFC 9112 section 3.2).
 ///
 /// It may hold a token, so it cannot print, and [`expose`](Self::expose) is
@@ -14,6 +16,18 @@ impl<'r> RawTarget<'r> {
     #[must_use]
     pub fn new(bytes: &'r [u8]) -> Self {
         Self(bytes)
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing of it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
     }
 
     /// Reveals the target, tokens included.
@@ -120,22 +134,20 @@ pub enum Part {
     Query,
 }
 
-/// Whether a byte that nginx forwards raw must be percent-encoded to be a URI
-/// that every server parses; the set is what the `http` crate refuses or, for
-/// `#`, silently cuts off.
-const fn is_sloppy(byte: u8, part: Part) -> bool {
-    match byte {
-        b'<' | b'>' | b'#' | 0x80.. => true,
-        b'`' => matches!(part, Part::Path),
-        b'"' => matches!(part, Part::Query),
-        _ => false,
+/// The ASCII bytes that nginx forwards raw and that must be percent-encoded, as the
+/// others must, to make a URI that every server parses; the set is what the `http`
+/// crate refuses or, for `#`, silently cuts off.
+const fn sloppy(part: Part) -> [u8; 4] {
+    match part {
+        Part::Path => *b"<>#`",
+        Part::Query => *b"<>#\"",
     }
 }
 
 /// Whether [`push_strict`] would change anything.
 #[must_use]
 pub fn has_sloppy(bytes: &[u8], part: Part) -> bool {
-    bytes.iter().any(|&byte| is_sloppy(byte, part))
+    !scan::is_all(bytes, 0..=0x7f, sloppy(part))
 }
 
 /// Appends `bytes` to `out`, percent-encoding the sloppy ones and only those.
@@ -152,7 +164,7 @@ pub fn push_strict(out: &mut Vec<u8>, bytes: &[u8], part: Part) {
         return;
     }
     for &byte in bytes {
-        if is_sloppy(byte, part) {
+        if !byte.is_ascii() || sloppy(part).contains(&byte) {
             out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte)]);
         } else {
             out.push(byte);
@@ -160,10 +172,10 @@ pub fn push_strict(out: &mut Vec<u8>, bytes: &[u8], part: Part) {
     }
 }
 
-/// Whether nginx would take this byte in a request target.
+/// Whether nginx would take these bytes as a request target.
 #[must_use]
-pub const fn is_accepted(byte: u8) -> bool {
-    matches!(byte, 0x21..=0x7e | 0x80..)
+pub fn is_accepted(bytes: &[u8]) -> bool {
+    scan::is_all(bytes, 0x21..=0xff, [0x7f])
 }
 
 #[cfg(test)]

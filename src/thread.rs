@@ -12,21 +12,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, task::LocalSet};
+use tokio::{sync::mpsc, task::LocalSet, time};
 
 use crate::{
     access_log::sink::Sink,
+    admission::Admission,
     config::AccessLogFormat,
-    connection,
-    http1::stream::Stream,
-    hygiene::Peer,
+    door::{self, Door},
+    http1::stream::Socket,
     settings::Settings,
     worker::{Phase, Worker},
 };
 
 /// A socket on its way from the acceptor to a worker.
 #[derive(Debug)]
-pub enum Socket {
+pub enum Accepted {
     /// TCP.
     Tcp(std::net::TcpStream),
     /// Unix.
@@ -36,27 +36,14 @@ pub enum Socket {
 /// What a worker is told.
 #[derive(Debug)]
 pub enum Message {
-    /// Serve this connection.
-    Serve(Socket, Peer),
+    /// Serve this connection, which came in by this door.
+    Serve(Accepted, Arc<Door>),
+    /// Serve new requests with these settings.
+    Reload(Arc<Settings>),
     /// Finish what was begun, close what is idle.
     Drain,
     /// Cut what still waits.
     Cut,
-}
-
-/// A connection's place in its worker: it can be woken, and it is counted until
-/// it ends, by panic too.
-struct Place {
-    worker: Rc<Worker>,
-    key: usize,
-    load: Arc<AtomicUsize>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.load.fetch_sub(1, Ordering::Relaxed);
-        self.worker.leave(self.key);
-    }
 }
 
 /// The far end of a worker.
@@ -67,16 +54,17 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// How many connections it serves.
+    /// How much it has to do: connections, and streams of HTTP/2 connections.
     #[must_use]
     pub fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
 
     /// Gives it a connection.
-    pub fn serve(&self, socket: Socket, peer: Peer) {
+    pub fn serve(&self, socket: Accepted, door: Arc<Door>) {
+        // Counted at once: the next connection may come before this one is taken up.
         self.load.fetch_add(1, Ordering::Relaxed);
-        self.tell(Message::Serve(socket, peer));
+        self.tell(Message::Serve(socket, door));
     }
 
     /// Tells it something; one that has ended needs no telling.
@@ -103,90 +91,85 @@ impl Drop for Farewell {
 pub fn start(
     number: usize,
     settings: Arc<Settings>,
-    (format, sink): (AccessLogFormat, Sink),
+    log: (AccessLogFormat, Sink),
+    admission: Arc<Admission>,
     end: mpsc::UnboundedSender<()>,
 ) -> io::Result<Handle> {
     let (messages, inbox) = mpsc::unbounded_channel();
-    let load = Arc::new(AtomicUsize::new(0));
+    let load = Arc::<AtomicUsize>::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let counted = Arc::clone(&load);
+    let handle = Handle {
+        messages,
+        load: Arc::clone(&load),
+    };
     thread::Builder::new()
         .name(format!("worker-{number}"))
         .spawn(move || {
             let _farewell = Farewell(end);
-            let worker = Worker::new(settings, format, sink);
-            LocalSet::new().block_on(&runtime, run(worker, inbox, counted));
+            let worker = Worker::new(settings, log, admission, load);
+            LocalSet::new().block_on(&runtime, run(worker, inbox));
         })?;
-    Ok(Handle { messages, load })
+    Ok(handle)
 }
+
+/// How long a client may still send a request on a connection that it kept: it
+/// does not know yet that we stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 /// How long the last answers may take to leave once waiting was cut.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves connections until it is drained.
-async fn run(
-    worker: Rc<Worker>,
-    mut inbox: mpsc::UnboundedReceiver<Message>,
-    load: Arc<AtomicUsize>,
-) {
-    let (flushing, reaping) = (Rc::clone(&worker), Rc::clone(&worker));
+async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Message>) {
+    let flushing = Rc::clone(&worker);
     tokio::task::spawn_local(async move { flushing.lines.keep_flushing().await });
-    tokio::task::spawn_local(async move { reaping.pool.keep_reaping().await });
     while worker.phase() == Phase::Running {
-        heed(&worker, inbox.recv().await, &load);
+        heed(&worker, inbox.recv().await);
     }
+    let drain = async {
+        time::sleep(LAST_REQUESTS).await;
+        if worker.phase() < Phase::Draining {
+            worker.advance(Phase::Draining);
+        }
+        std::future::pending::<()>().await;
+    };
     let cut = async {
         while worker.phase() < Phase::Cut {
-            heed(&worker, inbox.recv().await, &load);
+            heed(&worker, inbox.recv().await);
         }
-        tokio::time::sleep(FAREWELL).await;
+        time::sleep(FAREWELL).await;
     };
     tokio::select! {
         () = worker.drained() => {}
+        () = drain => {}
         () = cut => {}
     }
 }
 
 /// Does what a message asks for. While we drain, too, a connection that was
 /// accepted just before gets its answer.
-fn heed(worker: &Rc<Worker>, message: Option<Message>, load: &Arc<AtomicUsize>) {
+fn heed(worker: &Rc<Worker>, message: Option<Message>) {
     match message {
-        Some(Message::Serve(socket, peer)) => serve(worker, socket, peer, load),
-        Some(Message::Drain) => worker.advance(Phase::Draining),
+        Some(Message::Serve(socket, door)) => {
+            serve(worker, socket, door);
+            worker.took_up();
+        }
+        Some(Message::Reload(settings)) => worker.reload(settings),
+        Some(Message::Drain) => worker.advance(Phase::LastRequests),
         Some(Message::Cut) | None => worker.advance(Phase::Cut),
     }
 }
 
 /// Gives a connection its task.
-fn serve(worker: &Rc<Worker>, socket: Socket, peer: Peer, load: &Arc<AtomicUsize>) {
-    let stream = match socket {
-        Socket::Tcp(stream) => tokio::net::TcpStream::from_std(stream).map(Stream::Tcp),
-        Socket::Unix(stream) => tokio::net::UnixStream::from_std(stream).map(Stream::Unix),
+fn serve(worker: &Rc<Worker>, socket: Accepted, door: Arc<Door>) {
+    let socket = match socket {
+        Accepted::Tcp(stream) => tokio::net::TcpStream::from_std(stream).map(Socket::Tcp),
+        Accepted::Unix(stream) => tokio::net::UnixStream::from_std(stream).map(Socket::Unix),
     };
-    // Registered before the task runs, so that a drain cannot overlook it.
-    let place = Place {
-        worker: Rc::clone(worker),
-        key: worker.enter(),
-        load: Arc::clone(load),
-    };
-    match stream {
+    match socket {
         Err(error) => tracing::warn!(%error, "accepted socket cannot be used"),
-        Ok(stream) => {
-            tokio::task::spawn_local(async move {
-                let waker =
-                    std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
-                place.worker.wake(place.key, waker);
-                if place.worker.phase() > Phase::Running {
-                    // What has arrived is seen only after a turn of the reactor.
-                    tokio::task::yield_now().await;
-                }
-                let socket = connection::serve(&place.worker, stream, peer).await;
-                // Counted out before the client can see the end.
-                drop(place);
-                drop(socket);
-            });
-        }
+        Ok(socket) => worker.spawn(door::enter(Rc::clone(worker), socket, door)),
     }
 }

@@ -16,16 +16,16 @@ use crate::{
     worker::{Phase, Worker},
 };
 
-/// Relays until both directions have ended, one fails, nothing moved for too
-/// long, or we stop. `received` counts the bytes that the client got.
+/// Relays until both directions have ended, one fails, nothing moved for `idle`,
+/// or we stop. `received` counts the bytes that the client got.
 pub async fn run(
     worker: &Worker,
+    idle: Duration,
     client: &Shared,
     input: &mut Buffer,
     mut link: Link,
     received: &mut u64,
 ) {
-    let idle = worker.settings.timeouts.tunnel;
     let last = Cell::new(Instant::now());
     let mut sent = 0;
     let both = async {

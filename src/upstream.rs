@@ -1,34 +1,30 @@
-//! Connections to the upstream, and the pool that each worker keeps of them.
+//! Connections to an upstream, and the pool that each worker keeps of them.
 //!
 //! A pooled connection may be closed by the upstream at any moment. So it is
 //! kept for less time than any server keeps it, it is asked for a sign of
 //! closing before it is used, and the exchange may try once more on a new one.
 
+mod addresses;
+mod connect;
+
 use std::{
-    cell::RefCell,
-    io,
+    cell::{Cell, RefCell},
+    net::SocketAddr,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use tokio::{
-    net::{TcpStream, UnixStream},
-    sync::Notify,
-    time::{self, Instant},
-};
+use tokio::time::{self, Instant};
 
+use self::addresses::Addresses;
+pub use self::connect::ConnectError;
 use crate::{
     config::Upstream,
-    http1::{
-        buffer::{self, Buffer},
-        head,
-        stream::{Shared, Stream},
-    },
-    settings::Settings,
+    http1::{buffer::Buffer, head, stream::Shared},
 };
 
-/// No connection is used for longer, so that a name that moved is resolved anew.
+/// No connection is used for longer.
 const OLDEST: Duration = Duration::from_secs(300);
 
 /// A connection to the upstream, for one exchange at a time.
@@ -41,26 +37,20 @@ pub struct Link {
     /// Whether an earlier exchange used it: only such a connection can have
     /// been closed before this request came.
     pub is_reused: bool,
+    /// `None` for a unix socket.
+    address: Option<SocketAddr>,
     opened: Instant,
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The socket's reason.
-    #[error("upstream cannot be reached")]
-    Refused(#[source] io::Error),
-    /// It took too long.
-    #[error("upstream did not accept the connection in time")]
-    Timeout,
-}
-
-/// The idle connections of one worker.
+/// One upstream as one worker knows it: its addresses, and idle connections.
 #[derive(Debug)]
 pub struct Pool {
+    upstream: Upstream,
+    /// `None` for a unix socket.
+    addresses: Option<Addresses>,
     idle: RefCell<Vec<Idle>>,
     idle_timeout: Duration,
-    filled: Notify,
+    is_reaping: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -72,51 +62,91 @@ struct Idle {
 impl Pool {
     /// An empty pool whose connections wait for no longer than `idle_timeout`.
     #[must_use]
-    pub fn new(idle_timeout: Duration) -> Self {
-        Self {
+    pub fn new(upstream: &Upstream, idle_timeout: Duration) -> Rc<Self> {
+        let addresses = match upstream {
+            Upstream::Tcp { host, port, .. } => Some(Addresses::new(host, *port)),
+            Upstream::Unix { .. } => None,
+        };
+        Rc::new(Self {
+            upstream: upstream.clone(),
+            addresses,
             idle: RefCell::default(),
             idle_timeout,
-            filled: Notify::new(),
-        }
+            is_reaping: Cell::default(),
+        })
+    }
+
+    /// Whether it serves for this upstream, too.
+    #[must_use]
+    pub fn is_for(&self, upstream: &Upstream, idle_timeout: Duration) -> bool {
+        self.upstream == *upstream && self.idle_timeout == idle_timeout
     }
 
     /// The connection that was used last, if one is alive.
-    pub fn take(&self) -> Option<Link> {
+    pub fn take(self: &Rc<Self>) -> Option<Link> {
+        let mut idle = self.idle.borrow_mut();
+        if idle.is_empty() {
+            return None;
+        }
         let now = Instant::now();
+        self.refresh(now);
         loop {
-            let Idle { mut link, since } = self.idle.borrow_mut().pop()?;
-            if now.duration_since(since) < self.idle_timeout && is_silent(&mut link) {
+            let Idle { mut link, since } = idle.pop()?;
+            let is_young = now.duration_since(since) < self.idle_timeout;
+            if is_young && self.is_current(&link) && is_silent(&mut link) {
                 return Some(link);
             }
         }
     }
 
     /// Keeps a connection whose exchange ended cleanly.
-    pub fn put(&self, mut link: Link) {
+    pub fn put(self: &Rc<Self>, mut link: Link) {
         let now = Instant::now();
         if !link.input.is_empty() || now.duration_since(link.opened) > OLDEST {
             return;
         }
         link.input.release();
         link.is_reused = true;
-        let mut idle = self.idle.borrow_mut();
-        if idle.is_empty() {
-            self.filled.notify_one();
+        self.idle.borrow_mut().push(Idle { link, since: now });
+        if !self.is_reaping.replace(true) {
+            tokio::task::spawn_local(Rc::clone(self).reap());
         }
-        idle.push(Idle { link, since: now });
     }
 
-    /// Closes connections that have waited for too long; runs for ever.
-    pub async fn keep_reaping(&self) {
-        loop {
-            while self.idle.borrow().is_empty() {
-                self.filled.notified().await;
-            }
+    /// Closes connections that have waited for too long, until none waits.
+    async fn reap(self: Rc<Self>) {
+        while !self.idle.borrow().is_empty() {
             time::sleep(self.idle_timeout.div_f32(2.0)).await;
             let now = Instant::now();
             self.idle
                 .borrow_mut()
                 .retain(|idle| now.duration_since(idle.since) < self.idle_timeout);
+        }
+        self.is_reaping.set(false);
+    }
+
+    /// Asks the resolver again, beside the requests, when it is time to.
+    fn refresh(self: &Rc<Self>, now: Instant) {
+        if self
+            .addresses
+            .as_ref()
+            .is_some_and(|known| known.is_stale(now))
+        {
+            let pool = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                if let Some(addresses) = &pool.addresses {
+                    // Only fails where nothing is known, and then there is no pool either.
+                    let _ = addresses.resolve().await;
+                }
+            });
+        }
+    }
+
+    /// Whether the upstream's name still has the connection's address.
+    fn is_current(&self, link: &Link) -> bool {
+        match (&self.addresses, link.address) {
+            (Some(addresses), Some(address)) => addresses.contain(address),
+            (None, _) | (_, None) => true,
         }
     }
 }
@@ -130,37 +160,4 @@ fn is_silent(link: &mut Link) -> bool {
             .poll_fill(&mut context, &mut link.stream.borrow_mut(), head::LONGEST),
         Poll::Pending
     )
-}
-
-/// Opens a new connection.
-///
-/// # Errors
-///
-/// [`ConnectError`].
-pub async fn connect(
-    settings: &Settings,
-    buffers: &Rc<buffer::Pool>,
-) -> Result<Link, ConnectError> {
-    let stream = time::timeout(settings.timeouts.connect, open(&settings.upstream))
-        .await
-        .map_err(|_| ConnectError::Timeout)?
-        .map_err(ConnectError::Refused)?;
-    Ok(Link {
-        stream: Shared::new(stream),
-        input: Buffer::new(buffers),
-        is_reused: false,
-        opened: Instant::now(),
-    })
-}
-
-async fn open(upstream: &Upstream) -> io::Result<Stream> {
-    match upstream {
-        Upstream::Tcp { host, port, .. } => {
-            // Every address of a name is tried in turn.
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
-        }
-        Upstream::Unix { path } => Ok(Stream::Unix(UnixStream::connect(path).await?)),
-    }
 }

@@ -1,12 +1,14 @@
-//! What the connections of one worker share: configuration, upstream
-//! connections, buffers, log lines. Nothing on the request path is shared with
-//! another worker.
+//! What the connections of one worker share: settings, upstream connections,
+//! buffers, log lines. Nothing on the request path is shared with another worker.
 
 use std::{
     cell::{Cell, RefCell},
     fmt,
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Waker,
 };
 
@@ -15,9 +17,10 @@ use tokio::sync::Notify;
 
 use crate::{
     access_log::{Lines, sink::Sink},
+    admission::Admission,
     config::AccessLogFormat,
     http1::buffer,
-    settings::Settings,
+    settings::{Settings, Site},
     upstream::Pool,
 };
 
@@ -27,48 +30,141 @@ pub enum Phase {
     /// Not begun.
     #[default]
     Running,
-    /// Each connection ends with its request.
+    /// Each connection ends with its next answer, so that a client which is
+    /// just sending a request gets it answered.
+    LastRequests,
+    /// Who waits for a request is closed.
     Draining,
     /// Waiting ends now.
     Cut,
 }
 
-/// What the connections of one worker share.
-pub struct Worker {
+/// What one request is served with, from its first byte to its last.
+#[derive(Debug)]
+pub struct Setup {
     /// The configuration.
     pub settings: Arc<Settings>,
+    /// One for each site, in the same order.
+    pools: Vec<Rc<Pool>>,
+}
+
+impl Setup {
+    fn new(settings: Arc<Settings>, previous: Option<&Self>) -> Rc<Self> {
+        let mut pools: Vec<Rc<Pool>> = Vec::new();
+        let idle = settings.timeouts.upstream_idle;
+        for Site { upstream, .. } in &settings.sites {
+            // Idle connections outlive a reload, but not a change of whom to believe.
+            let kept = previous.filter(|_| !upstream.is_tls());
+            let known = pools
+                .iter()
+                .chain(kept.into_iter().flat_map(|previous| &previous.pools))
+                .find(|pool| pool.is_for(upstream, idle));
+            let pool = known.map_or_else(|| Pool::new(upstream, idle), Rc::clone);
+            pools.push(pool);
+        }
+        Rc::new(Self { settings, pools })
+    }
+
+    /// A site, and the connections to its upstream.
+    #[must_use]
+    pub fn site(&self, index: usize) -> Option<(&Site, &Rc<Pool>)> {
+        self.settings.sites.get(index).zip(self.pools.get(index))
+    }
+}
+
+/// What the connections of one worker share.
+pub struct Worker {
+    setup: RefCell<Rc<Setup>>,
     /// The access log.
     pub lines: Rc<Lines>,
-    /// Upstream connections.
-    pub pool: Pool,
     /// Read buffers.
     pub buffers: Rc<buffer::Pool>,
+    /// Who may come in; shared by all workers.
+    pub admission: Arc<Admission>,
+    /// How many tasks there are, for the acceptor to see.
+    load: Arc<AtomicUsize>,
     /// Spare memory for heads.
     heads: RefCell<Vec<Vec<u8>>>,
+    in_flight: Cell<usize>,
     phase: Cell<Phase>,
     tasks: RefCell<Slab<Waker>>,
     ended: Notify,
 }
 
+/// A request that counts as in flight.
+#[derive(Debug)]
+pub struct InFlight(Rc<Worker>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let count = self.0.in_flight.get();
+        self.0.in_flight.set(count.saturating_sub(1));
+    }
+}
+
+/// A task's place in its worker: it can be woken, and it is counted until it
+/// ends, by panic too.
+struct Place {
+    worker: Rc<Worker>,
+    key: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.load.fetch_sub(1, Ordering::Relaxed);
+        self.worker.tasks.borrow_mut().try_remove(self.key);
+        self.worker.ended.notify_one();
+    }
+}
+
 impl Worker {
     /// A worker without connections.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, format: AccessLogFormat, sink: Sink) -> Rc<Self> {
+    pub fn new(
+        settings: Arc<Settings>,
+        (format, sink): (AccessLogFormat, Sink),
+        admission: Arc<Admission>,
+        load: Arc<AtomicUsize>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             lines: Lines::new(format, Arc::clone(&settings.redactor), sink),
-            pool: Pool::new(settings.timeouts.upstream_idle),
+            setup: RefCell::new(Setup::new(settings, None)),
             buffers: Rc::default(),
+            admission,
+            load,
             heads: RefCell::default(),
+            in_flight: Cell::default(),
             phase: Cell::default(),
             tasks: RefCell::default(),
             ended: Notify::new(),
-            settings,
         })
+    }
+
+    /// What a request that begins now is served with.
+    pub fn setup(&self) -> Rc<Setup> {
+        Rc::clone(&self.setup.borrow())
+    }
+
+    /// From now on, requests are served with these settings.
+    pub fn reload(&self, settings: Arc<Settings>) {
+        self.lines.mask_with(Arc::clone(&settings.redactor));
+        let setup = Setup::new(settings, Some(&*self.setup()));
+        self.setup.replace(setup);
     }
 
     /// How far the shutdown is.
     pub fn phase(&self) -> Phase {
         self.phase.get()
+    }
+
+    /// Counts a request, unless `most` are in flight.
+    pub fn begin(self: &Rc<Self>, most: Option<usize>) -> Option<InFlight> {
+        let count = self.in_flight.get();
+        if most.is_some_and(|most| count >= most) {
+            return None;
+        }
+        self.in_flight.set(count.saturating_add(1));
+        Some(InFlight(Rc::clone(self)))
     }
 
     /// An empty vector to write a head into.
@@ -89,25 +185,43 @@ impl Worker {
         }
     }
 
-    /// Makes room for one more connection; returns its key.
-    pub fn enter(&self) -> usize {
-        self.tasks.borrow_mut().insert(Waker::noop().clone())
+    /// Runs a task that is woken when the phase changes, and waited for when we
+    /// stop. What it returns is dropped after it was counted out: a client must
+    /// not see its connection closed before.
+    pub fn spawn<T: 'static>(self: &Rc<Self>, task: impl Future<Output = T> + 'static) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        // Registered before the task runs, so that a drain cannot overlook it.
+        let key = self.tasks.borrow_mut().insert(Waker::noop().clone());
+        let place = Place {
+            worker: Rc::clone(self),
+            key,
+        };
+        tokio::task::spawn_local(async move {
+            let waker = std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
+            place.worker.wake(place.key, waker);
+            if place.worker.phase() > Phase::Running {
+                // What has arrived is seen only after a turn of the reactor.
+                tokio::task::yield_now().await;
+            }
+            let rest = task.await;
+            drop(place);
+            drop(rest);
+        });
     }
 
-    /// From now on, the connection with this key is woken when the phase changes.
-    pub fn wake(&self, key: usize, waker: Waker) {
+    /// A connection that the acceptor counted has a task, which counts itself.
+    pub fn took_up(&self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// From now on, the task with this key is woken when the phase changes.
+    fn wake(&self, key: usize, waker: Waker) {
         if let Some(slot) = self.tasks.borrow_mut().get_mut(key) {
             *slot = waker;
         }
     }
 
-    /// Forgets a connection.
-    pub fn leave(&self, key: usize) {
-        self.tasks.borrow_mut().try_remove(key);
-        self.ended.notify_one();
-    }
-
-    /// Moves on and lets every connection see it.
+    /// Moves on and lets every task see it.
     pub fn advance(&self, phase: Phase) {
         self.phase.set(phase);
         if phase == Phase::Cut {
@@ -118,7 +232,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the last connection to end.
+    /// Waits for the last task to end.
     pub async fn drained(&self) {
         while !self.tasks.borrow().is_empty() {
             self.ended.notified().await;

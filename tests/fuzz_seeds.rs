@@ -22,12 +22,13 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 5] = [
+const TARGETS: [(&str, Law); 6] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("head", laws::head),
     ("chunks", laws::chunks),
     ("fields", laws::fields),
+    ("proxy_protocol", laws::proxy_protocol),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -57,7 +58,7 @@ fn the_laws_hold_on_the_seeds() {
 }
 
 /// What makes parsers stumble, and what our own look for.
-const PIECES: [&[u8]; 44] = [
+const PIECES: [&[u8]; 51] = [
     b"access_token",
     b"access_token=",
     b"access%5Ftoken=",
@@ -102,6 +103,13 @@ const PIECES: [&[u8]; 44] = [
     b"http://h/",
     b"3\r\nabc\r\n",
     b"0\r\n\r\n",
+    b"PROXY TCP4 ",
+    b"PROXY TCP6 ",
+    b"PROXY UNKNOWN",
+    b"192.0.2.1 ",
+    b"2001:db8::1 ",
+    b"56324 443\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
 ];
 
 /// Bytes that a failure shows as one can type them.

@@ -4,19 +4,19 @@
 use std::io::Write as _;
 
 use super::{Entry, Stamp};
-use crate::http1::head::Version;
+use crate::{decimal, scan};
 
 /// Appends one line.
 pub(super) fn push(out: &mut Vec<u8>, entry: &Entry, stamp: &Stamp) {
-    // Writing to a Vec cannot fail.
-    let _ = match entry.client {
-        Some(address) => write!(out, "{address} - "),
-        None => write!(out, "unix: - "),
-    };
-    let _ = match entry.fingerprint {
-        Some(fingerprint) => write!(out, "{fingerprint}"),
-        None => write!(out, "-"),
-    };
+    match entry.client {
+        Some(address) => decimal::push_address(out, address),
+        None => out.extend_from_slice(b"unix:"),
+    }
+    out.extend_from_slice(b" - ");
+    match entry.fingerprint {
+        Some(fingerprint) => out.extend_from_slice(&fingerprint.text()),
+        None => out.push(b'-'),
+    }
     out.extend_from_slice(b" [");
     out.extend_from_slice(stamp.local.as_bytes());
     out.extend_from_slice(b"] \"");
@@ -25,12 +25,15 @@ pub(super) fn push(out: &mut Vec<u8>, entry: &Entry, stamp: &Stamp) {
         out.push(b' ');
     }
     push_escaped(out, entry.part(&entry.target));
-    out.extend_from_slice(match entry.version {
-        Some(Version::Http10) => b" HTTP/1.0",
-        Some(Version::Http11) => b" HTTP/1.1",
-        None => b"",
-    });
-    let _ = write!(out, "\" {} {} \"", entry.status(), entry.bytes);
+    if let Some(protocol) = entry.protocol() {
+        out.push(b' ');
+        out.extend_from_slice(protocol.as_bytes());
+    }
+    out.extend_from_slice(b"\" ");
+    decimal::push(out, entry.status().into());
+    out.push(b' ');
+    decimal::push(out, entry.bytes);
+    out.extend_from_slice(b" \"");
     push_field(out, entry, entry.referer.as_ref());
     out.extend_from_slice(b"\" \"");
     push_field(out, entry, entry.user_agent.as_ref());
@@ -46,13 +49,13 @@ fn push_field(out: &mut Vec<u8>, entry: &Entry, field: Option<&std::ops::Range<u
 
 /// nginx's escaping: `"`, `\` and everything that is not printable ASCII.
 fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-    if text.iter().all(is_plain) {
+    const MARKED: [u8; 2] = *b"\"\\";
+    if scan::is_all(text, b' '..=b'~', MARKED) {
         out.extend_from_slice(text);
         return;
     }
     for byte in text {
-        if is_plain(byte) {
+        if matches!(byte, b' '..=b'~') && !MARKED.contains(byte) {
             out.push(*byte);
         } else {
             // Writing to a Vec cannot fail.

@@ -18,6 +18,8 @@ struct Line<'e> {
     method: Option<Cow<'e, str>>,
     /// The request target, or all there is of a request line that did not parse; masked.
     target: Cow<'e, str>,
+    /// `HTTP/1.1`, `HTTP/2.0`; null where the request line did not parse.
+    protocol: Option<&'e str>,
     status: u16,
     /// Of the body, as sent to the client.
     bytes: u64,
@@ -38,6 +40,7 @@ pub(super) fn push(out: &mut Vec<u8>, entry: &Entry) {
         remote: entry.client,
         method: (!entry.method.is_empty()).then(|| text(&entry.method)),
         target: text(&entry.target),
+        protocol: entry.protocol(),
         status: entry.status(),
         bytes: entry.bytes,
         duration_ms: (entry.started.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0,

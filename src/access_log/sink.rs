@@ -37,9 +37,23 @@ pub struct Sink {
     shared: Arc<Shared>,
 }
 
+/// How many lines were lost in all.
+#[derive(Clone, Debug)]
+pub struct Losses(Arc<Shared>);
+
+impl Losses {
+    /// Since the start.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.lost_ever.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
+    /// Not yet reported.
     lost: AtomicU64,
+    lost_ever: AtomicU64,
     reopen: AtomicBool,
 }
 
@@ -109,6 +123,12 @@ impl Sink {
         let _ = word.recv_timeout(left());
     }
 
+    /// What it loses from now on, too.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        Losses(Arc::clone(&self.shared))
+    }
+
     /// Makes the writer open its file anew, for log rotation.
     pub fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Relaxed);
@@ -119,6 +139,7 @@ impl Shared {
     fn lose(&self, block: &[u8]) {
         let lines = memchr::memchr_iter(b'\n', block).count();
         self.lost.fetch_add(lines as u64, Ordering::Relaxed);
+        self.lost_ever.fetch_add(lines as u64, Ordering::Relaxed);
     }
 }
 
@@ -278,6 +299,6 @@ mod tests {
         for _ in 0..(QUEUE * 2) {
             sink.send(block.clone());
         }
-        assert!(sink.shared.lost.load(Ordering::Relaxed) > 0, "counted");
+        assert!(sink.losses().total() > 0, "counted");
     }
 }

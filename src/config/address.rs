@@ -1,16 +1,15 @@
-//! Where clients come in, where requests go, and whom to believe.
+//! The addresses of sockets that somebody connects to, and whose files they are.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
-
+use super::parse;
 use super::problem::show;
 
 /// An address that clients connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub enum Address {
     /// A TCP socket.
     Tcp(SocketAddr),
     /// A unix socket.
@@ -19,149 +18,168 @@ pub enum Listen {
         path: PathBuf,
         /// Permission bits of the socket, at most `0o777`.
         mode: u32,
+        /// Whose it becomes; `None` leaves it as it was created.
+        owner: Option<Owner>,
+    },
+    /// A socket that whoever started us has bound already.
+    Inherited {
+        /// Its name in `LISTEN_FDNAMES`: visible ASCII without `:`, 1 to 255 bytes.
+        name: String,
     },
 }
 
-/// The server behind.
+/// Whose a unix socket is: at least one of the two.
+///
+/// Names or numbers as they were written. They are looked up when the socket is
+/// bound, so that a file can be checked on a machine without these accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Upstream {
-    /// HTTP over TCP.
-    Tcp {
-        /// A name or an address, without the brackets of IPv6.
-        host: String,
-        /// Never zero; 80 where none was written.
-        port: u16,
-        /// Host and port as they were written, brackets included.
-        authority: String,
-    },
-    /// HTTP over a unix socket.
-    Unix {
-        /// Absolute, and short enough for a socket address.
-        path: PathBuf,
-    },
+pub struct Owner {
+    /// Its user.
+    pub user: Option<String>,
+    /// Its group.
+    pub group: Option<String>,
 }
 
-/// The peers whose forwarding fields are believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustedProxies {
-    nets: Vec<IpNet>,
-    unix: bool,
-}
-
-/// One entry of `trusted_proxies`.
-pub(super) enum Trusted {
-    Net(IpNet),
-    Unix,
-}
-
-impl Listen {
+impl Address {
     /// What `mode` is where none was written.
-    pub(super) const DEFAULT_MODE: u32 = 0o660;
+    const DEFAULT_MODE: u32 = 0o660;
 
     /// Whether binding `other` too would fail; port 0 is a new one each time.
-    pub(super) fn is_same_address(&self, other: &Self) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(one), Self::Tcp(other)) => one == other && one.port() != 0,
             (Self::Unix { path: one, .. }, Self::Unix { path: other, .. }) => one == other,
-            (Self::Tcp(_), Self::Unix { .. }) | (Self::Unix { .. }, Self::Tcp(_)) => false,
+            (Self::Inherited { name: one }, Self::Inherited { name: other }) => one == other,
+            (Self::Tcp(_) | Self::Unix { .. } | Self::Inherited { .. }, _) => false,
         }
     }
 }
 
-impl TrustedProxies {
-    /// This machine only: loopback and unix sockets.
-    pub(super) fn local() -> Self {
-        const LOOPBACK: [IpNet; 2] = [
-            IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
-            IpNet::new_assert(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
-        ];
-        Self {
-            nets: LOOPBACK.to_vec(),
-            unix: true,
-        }
-    }
-
-    /// Whether a TCP peer is believed.
-    #[must_use]
-    pub fn trusts(&self, ip: IpAddr) -> bool {
-        // A listener on `[::]` sees IPv4 peers as `::ffff:a.b.c.d`.
-        let plain = ip.to_canonical();
-        self.nets
-            .iter()
-            .any(|net| net.contains(&plain) || net.contains(&ip))
-    }
-
-    /// Whether the peers of unix sockets are believed.
-    #[must_use]
-    pub fn trusts_unix(&self) -> bool {
-        self.unix
-    }
-
-    /// The list as it is written in a file.
-    pub(super) fn entries(&self) -> impl Iterator<Item = String> {
-        let unix = self.unix.then(|| UNIX.to_owned());
-        self.nets.iter().map(ToString::to_string).chain(unix)
-    }
-}
-
-impl FromIterator<Trusted> for TrustedProxies {
-    fn from_iter<I: IntoIterator<Item = Trusted>>(entries: I) -> Self {
-        let mut proxies = Self {
-            nets: Vec::new(),
-            unix: false,
-        };
-        for entry in entries {
-            match entry {
-                Trusted::Net(net) => proxies.nets.push(net),
-                Trusted::Unix => proxies.unix = true,
-            }
-        }
-        proxies
-    }
-}
-
-impl fmt::Display for Listen {
+impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            Self::Inherited { name } => write!(f, "fd:{name}"),
         }
     }
 }
 
-impl fmt::Display for Upstream {
+impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { authority, .. } => write!(f, "http://{authority}"),
-            Self::Unix { path } => write!(f, "unix:{}", path.display()),
-        }
+        f.write_str(self.user.as_deref().unwrap_or_default())?;
+        self.group
+            .iter()
+            .try_for_each(|group| write!(f, ":{group}"))
     }
 }
 
-/// Reads an address, a net, or the word for unix sockets.
-pub(super) fn trusted(text: &str) -> Result<Trusted, String> {
-    if text == UNIX {
-        return Ok(Trusted::Unix);
+/// `IP:PORT`, `unix:/PATH` with the default mode, or `fd:NAME`.
+pub(super) fn parse(text: &str) -> Result<Address, String> {
+    if let Some(name) = text.strip_prefix("fd:") {
+        return inherited(name);
     }
-    let net = text
-        .parse()
-        .or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
-    let net: IpNet = net.map_err(|_| {
+    bound(text).ok_or_else(|| {
         format!(
-            "must be an address such as \"192.0.2.7\", a net such as \"10.0.0.0/8\", \
-             or \"unix\", not {}",
+            "must be IP:PORT such as \"127.0.0.1:8009\" or \"[::1]:8009\", \
+             \"unix:/PATH\" or \"fd:NAME\", not {}",
             show(text),
         )
-    })?;
-    // "10.1.2.3/8" may mean one host or a whole net: trust is not the place to guess.
-    if net.addr() != net.network() {
-        return Err(format!(
-            "must be \"{}\" for the net or \"{}\" for the host",
-            net.trunc(),
-            net.addr()
-        ));
-    }
-    Ok(Trusted::Net(net))
+    })?
 }
 
-const UNIX: &str = "unix";
+/// An address that we bind ourselves: `IP:PORT` or `unix:/PATH`.
+pub(super) fn parse_bound(text: &str) -> Result<Address, String> {
+    bound(text).ok_or_else(|| {
+        format!(
+            "must be IP:PORT such as \"127.0.0.1:9009\", or \"unix:/PATH\", not {}",
+            show(text),
+        )
+    })?
+}
+
+/// `None` for what is neither.
+fn bound(text: &str) -> Option<Result<Address, String>> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Some(socket(path).map(|path| Address::Unix {
+            path,
+            mode: Address::DEFAULT_MODE,
+            owner: None,
+        }));
+    }
+    text.parse().ok().map(|address| Ok(Address::Tcp(address)))
+}
+
+/// The name of a socket as systemd allows it, without the space.
+fn inherited(name: &str) -> Result<Address, String> {
+    let is_name = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    if !(1..=255).contains(&name.len()) || !name.bytes().all(is_name) {
+        return Err(
+            "must have a name behind fd:, 1 to 255 visible ASCII characters without a colon"
+                .to_owned(),
+        );
+    }
+    Ok(Address::Inherited {
+        name: name.to_owned(),
+    })
+}
+
+/// The path of a unix socket.
+pub(super) fn socket(text: &str) -> Result<PathBuf, String> {
+    // `sun_path` of Linux holds 108 bytes, the last of them a NUL.
+    const LONGEST: usize = 107;
+    if !text.starts_with('/') || text.ends_with('/') {
+        return Err("must have the absolute path of a socket behind unix:".to_owned());
+    }
+    if text.len() > LONGEST {
+        return Err(format!(
+            "must have a socket path of at most {LONGEST} bytes"
+        ));
+    }
+    parse::path(text)
+}
+
+/// The permission bits of a socket, in octal.
+pub(super) fn mode(text: &str) -> Result<u32, String> {
+    let is_octal = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| is_octal && *mode <= 0o777);
+    mode.ok_or_else(|| {
+        format!(
+            "must be octal from \"0000\" to \"0777\" such as \"0660\", not {}",
+            show(text)
+        )
+    })
+}
+
+/// `user`, `user:group` or `:group`.
+pub(super) fn owner(text: &str) -> Result<Owner, String> {
+    let (user, group) = match text.split_once(':') {
+        Some(("", group)) => (None, Some(group)),
+        Some((user, group)) => (Some(user), Some(group)),
+        None => (Some(text), None),
+    };
+    if ![user, group].into_iter().flatten().all(is_account) {
+        return Err(format!(
+            "must be \"user\", \"user:group\" or \":group\", each a name or a number, not {}",
+            show(text)
+        ));
+    }
+    Ok(Owner {
+        user: user.map(str::to_owned),
+        group: group.map(str::to_owned),
+    })
+}
+
+/// Whether this can be the name or the number of a user or a group.
+fn is_account(text: &str) -> bool {
+    let is_odd = |character: char| {
+        character.is_whitespace() || character.is_control() || ":/".contains(character)
+    };
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // The largest number is the one that tells chown(2) to change nothing.
+        return text.parse().is_ok_and(|number: u32| number != u32::MAX);
+    }
+    !text.starts_with(['-', '+']) && !text.contains(is_odd)
+}

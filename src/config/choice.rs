@@ -75,6 +75,34 @@ choices! {
         Cut = "cut",
     }
 
+    /// What a connection to the upstream begins with.
+    ProxyHeader {
+        /// The request.
+        Off = "off",
+        /// A line of text that tells who the client is.
+        V1 = "v1",
+        /// The same, in bytes.
+        V2 = "v2",
+    }
+
+    /// A version of TLS.
+    TlsVersion {
+        /// TLS 1.2.
+        V1_2 = "1.2",
+        /// TLS 1.3.
+        V1_3 = "1.3",
+    }
+
+    /// Whether clients have to show a certificate.
+    ClientCertificates {
+        /// They are not asked for one.
+        Off = "off",
+        /// They are asked; one that is shown has to be right.
+        Optional = "optional",
+        /// Without one there is no connection.
+        Required = "required",
+    }
+
     /// How a line of the access log looks.
     AccessLogFormat {
         /// The format that nginx calls `combined`, and more behind it.

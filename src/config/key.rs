@@ -16,12 +16,37 @@ macro_rules! keys {
 
 keys! {
     UPSTREAM = "upstream";
+    UPSTREAM_PROXY_PROTOCOL = "upstream_proxy_protocol";
     WORKERS = "workers";
     TRUSTED_PROXIES = "trusted_proxies";
     DRAIN_TIMEOUT = "drain_timeout";
     LISTEN = "listen";
     LISTEN_ADDRESS = "listen.address";
     LISTEN_MODE = "listen.mode";
+    LISTEN_OWNER = "listen.owner";
+    LISTEN_TLS = "listen.tls";
+    LISTEN_HTTP2 = "listen.http2";
+    LISTEN_PROXY_PROTOCOL = "listen.proxy_protocol";
+    CERTIFICATE = "certificate";
+    CERTIFICATE_CHAIN = "certificate.chain";
+    CERTIFICATE_KEY = "certificate.key";
+    TLS_MINIMUM = "tls.minimum";
+    CLIENT_CERTIFICATES = "tls.client_certificates";
+    CLIENT_CA_FILE = "tls.client_ca_file";
+    UPSTREAM_CA_FILE = "upstream_tls.ca_file";
+    UPSTREAM_SERVER_NAME = "upstream_tls.server_name";
+    ROUTE = "route";
+    ROUTE_HOST = "route.host";
+    ROUTE_PATH = "route.path";
+    ROUTE_UPSTREAM = "route.upstream";
+    ROUTE_PROFILE = "route.profile";
+    ROUTE_PARAMETERS = "route.parameters";
+    ROUTE_REPEATED = "route.repeated";
+    ROUTE_CONFLICT = "route.conflict";
+    ROUTE_FORM_BODY = "route.form_body";
+    ROUTE_OPEN = "route.open";
+    ROUTE_DEPRECATION = "route.deprecation";
+    ROUTE_SUNSET = "route.sunset";
     PROFILE = "relocate.profile";
     PARAMETERS = "relocate.parameters";
     REPEATED = "relocate.repeated";
@@ -30,6 +55,16 @@ keys! {
     OPEN = "relocate.open";
     DEPRECATION = "relocate.deprecation";
     SUNSET = "relocate.sunset";
+    HEAD_SIZE = "limits.head_size";
+    HEAD_FIELDS = "limits.head_fields";
+    TARGET_LENGTH = "limits.target_length";
+    BODY_SIZE = "limits.body_size";
+    BODY_RATE = "limits.body_rate";
+    CONNECTIONS = "limits.connections";
+    CONNECTIONS_PER_ADDRESS = "limits.connections_per_address";
+    IN_FLIGHT = "limits.in_flight";
+    H2_STREAMS = "limits.h2_streams";
+    HANDSHAKE = "timeouts.handshake";
     HEAD = "timeouts.head";
     IDLE = "timeouts.idle";
     BODY = "timeouts.body";
@@ -43,7 +78,11 @@ keys! {
     FINGERPRINT_KEY_FILE = "access_log.fingerprint_key_file";
     LOG_LEVEL = "log.level";
     LOG_FORMAT = "log.format";
+    ADMIN_LISTEN = "admin.listen";
 }
+
+/// The keys that are written `[[key]]`, as often as one likes.
+const TABLES: [Key; 3] = [LISTEN, CERTIFICATE, ROUTE];
 
 /// What the name of every variable begins with.
 pub(super) const VARIABLE_PREFIX: &str = "TOKENSHIM_";
@@ -59,13 +98,19 @@ impl Key {
         self.0.split_once('.').unwrap_or(("", self.0))
     }
 
-    /// `TOKENSHIM_SECTION__KEY`; none inside `[[listen]]`, which one variable holds whole.
+    /// Whether it is inside of a `[[table]]`, so that it may be there several times.
+    pub(super) fn is_in_table(self) -> bool {
+        let section = self.parts().0;
+        TABLES.iter().any(|table| table.0 == section)
+    }
+
+    /// `TOKENSHIM_SECTION__KEY`; none for tables and what is in them, except for
+    /// `[[listen]]`, whose addresses fit into one variable.
     pub(super) fn variable(self) -> Option<String> {
-        (self.parts().0 != LISTEN.0).then(|| {
-            format!(
-                "{VARIABLE_PREFIX}{}",
-                self.0.replace('.', "__").to_uppercase()
-            )
+        let is_for_the_file = self.is_in_table() || (TABLES.contains(&self) && self != LISTEN);
+        (!is_for_the_file).then(|| {
+            let name = self.0.replace('.', "__").to_uppercase();
+            format!("{VARIABLE_PREFIX}{name}")
         })
     }
 }
@@ -73,6 +118,16 @@ impl Key {
 /// The key written as `path`.
 pub(super) fn find(path: &str) -> Option<Key> {
     ALL.iter().copied().find(|key| key.0 == path)
+}
+
+/// The `[[table]]` that a variable asks for, though only the file can have it.
+pub(super) fn table_of(variable: &str) -> Option<&'static str> {
+    let name = variable.strip_prefix(VARIABLE_PREFIX)?;
+    let section = name.split("__").next()?;
+    let table = TABLES
+        .iter()
+        .find(|table| table.0.eq_ignore_ascii_case(section));
+    table.map(|table| table.0)
 }
 
 /// Every section, once for each of its keys.

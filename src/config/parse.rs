@@ -4,15 +4,15 @@
 //! where that cannot hold a secret: neither a URL nor a path is repeated.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use httpdate::HttpDate;
 
 use super::LogFile;
-use super::address::{Listen, Upstream};
 use super::choice::Choice;
 use super::problem::show;
 
@@ -67,12 +67,22 @@ pub(super) const MOST_WORKERS: usize = 1024;
 
 /// A number of worker threads.
 pub(super) fn workers(digits: &str) -> Result<NonZeroUsize, String> {
-    let workers: Option<NonZeroUsize> = digits.parse().ok();
-    workers
-        .filter(|workers| workers.get() <= MOST_WORKERS)
+    let workers = number(digits, 1..=MOST_WORKERS)?;
+    NonZeroUsize::new(workers).ok_or_else(|| "must be greater than zero".to_owned())
+}
+
+/// A whole number out of `range`.
+pub(super) fn number<N>(digits: &str, range: RangeInclusive<N>) -> Result<N, String>
+where
+    N: FromStr + PartialOrd + fmt::Display,
+{
+    let number: Option<N> = digits.parse().ok();
+    number
+        .filter(|number| range.contains(number))
         .ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
             format!(
-                "must be a whole number from 1 to {MOST_WORKERS}, not {}",
+                "must be a whole number from {least} to {most}, not {}",
                 show(digits)
             )
         })
@@ -138,131 +148,18 @@ pub(super) fn log_file(text: &str) -> Result<LogFile, String> {
     }
 }
 
+/// The path of a file that there has to be.
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("must be the path of a file".to_owned());
+    }
+    path(text)
+}
+
 /// A path as the system takes it.
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if text.contains('\0') {
         return Err("must not contain a NUL character".to_owned());
     }
     Ok(PathBuf::from(text))
-}
-
-/// `IP:PORT`, or `unix:/PATH` with the default mode.
-pub(super) fn listen(text: &str) -> Result<Listen, String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(Listen::Unix {
-            path: socket(path)?,
-            mode: Listen::DEFAULT_MODE,
-        });
-    }
-    text.parse().map(Listen::Tcp).map_err(|_| {
-        format!(
-            "must be IP:PORT such as \"127.0.0.1:8009\" or \"[::1]:8009\", \
-             or \"unix:/PATH\", not {}",
-            show(text),
-        )
-    })
-}
-
-/// The permission bits of a socket, in octal.
-pub(super) fn mode(text: &str) -> Result<u32, String> {
-    let is_octal = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| byte.is_ascii_digit());
-    let mode = u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| is_octal && *mode <= 0o777);
-    mode.ok_or_else(|| {
-        format!(
-            "must be octal from \"0000\" to \"0777\" such as \"0660\", not {}",
-            show(text)
-        )
-    })
-}
-
-/// `http://HOST[:PORT]` or `unix:/PATH`.
-pub(super) fn upstream(text: &str) -> Result<Upstream, String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(Upstream::Unix {
-            path: socket(path)?,
-        });
-    }
-    let lower = text.to_ascii_lowercase();
-    if lower.starts_with("https://") {
-        return Err("https:// is not supported yet: use http:// or unix:".to_owned());
-    }
-    let authority = if lower.starts_with("http://") {
-        text.get("http://".len()..)
-    } else {
-        None
-    };
-    let authority = authority.ok_or("must be http://HOST[:PORT] or unix:/PATH")?;
-    // First of all, so that no password gets into one of the messages below.
-    if authority.contains('@') {
-        return Err("must not have a user name or password".to_owned());
-    }
-    if authority.starts_with("unix:") {
-        return Err("must be unix:/PATH, without http:// in front".to_owned());
-    }
-    if authority.contains(['/', '?', '#']) {
-        return Err(
-            "must end behind host and port: no path, no query, not even a last slash".to_owned(),
-        );
-    }
-    let (host, port) = host_and_port(authority)?;
-    Ok(Upstream::Tcp {
-        host,
-        port,
-        authority: authority.to_owned(),
-    })
-}
-
-/// Splits an authority; the host comes without its brackets.
-fn host_and_port(authority: &str) -> Result<(String, u16), String> {
-    const BAD_HOST: &str = "must have a host name, an IPv4 address or an [IPv6] address";
-    const BAD_PORT: &str = "must have a port from 1 to 65535, or none for 80";
-    let (host, rest) = if let Some(bracketed) = authority.strip_prefix('[') {
-        let (host, rest) = bracketed.split_once(']').ok_or(BAD_HOST)?;
-        host.parse::<Ipv6Addr>().map_err(|_| BAD_HOST)?;
-        (host, rest)
-    } else {
-        let (host, rest) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-        if !is_name_or_ipv4(host) {
-            return Err(BAD_HOST.to_owned());
-        }
-        (host, rest)
-    };
-    let port = match rest.strip_prefix(':') {
-        None if rest.is_empty() => Some(80),
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
-        Some(_) | None => None,
-    };
-    let port = port.filter(|port| *port != 0).ok_or(BAD_PORT)?;
-    Ok((host.to_owned(), port))
-}
-
-fn is_name_or_ipv4(host: &str) -> bool {
-    let is_name = host
-        .split('.')
-        .all(|label| !label.is_empty() && label.len() <= 63)
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
-        && host.len() <= 253;
-    // A last label of digits is an address, and resolvers read a wrong one in odd ways.
-    let last = host.rsplit('.').next().unwrap_or_default();
-    let is_numeric = last.bytes().all(|byte| byte.is_ascii_digit());
-    is_name && (!is_numeric || host.parse::<Ipv4Addr>().is_ok())
-}
-
-/// The path of a unix socket.
-fn socket(text: &str) -> Result<PathBuf, String> {
-    // `sun_path` of Linux holds 108 bytes, the last of them a NUL.
-    const LONGEST: usize = 107;
-    if !text.starts_with('/') || text.ends_with('/') {
-        return Err("must have the absolute path of a socket behind unix:".to_owned());
-    }
-    if text.len() > LONGEST {
-        return Err(format!(
-            "must have a socket path of at most {LONGEST} bytes"
-        ));
-    }
-    path(text)
 }

@@ -1,58 +1,129 @@
 //! A configuration back as the file that would make it.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
 
 use super::key::{self, Key};
-use super::{Config, Listen, LogFile};
+use super::size::Size;
+use super::{
+    Address, Config, Limits, Listen, LogFile, Relocate, Route, Timeouts, Tls, UpstreamTls, relocate,
+};
 
 /// Every key with its effective value, in the order of the documentation.
+///
+/// Without a default route there is no `upstream`, and nothing that `[relocate]`
+/// would be for: each route has its own.
 pub(super) fn to_toml(config: &Config) -> String {
-    let Config {
-        upstream,
-        workers,
-        trusted_proxies,
-        drain_timeout,
-        listen,
-        ..
-    } = config;
+    let default = config.routes.iter().find(|route| route.is_default());
     let mut page = Page::default();
-    page.put(key::UPSTREAM, &quoted(upstream));
-    page.put(key::WORKERS, &workers.to_string());
-    page.put(key::TRUSTED_PROXIES, &list(trusted_proxies.entries()));
-    page.put(key::DRAIN_TIMEOUT, &time(*drain_timeout));
-    for listen in listen {
-        page.open(key::LISTEN.path(), "[[listen]]");
-        page.put(key::LISTEN_ADDRESS, &quoted(listen));
-        if let Listen::Unix { mode, .. } = listen {
-            page.put(key::LISTEN_MODE, &format!("\"{mode:04o}\""));
-        }
+    if let Some(route) = default {
+        page.put(key::UPSTREAM, &quoted(&route.upstream));
     }
-    put_sections(&mut page, config);
+    let header = quoted(config.upstream_proxy_protocol);
+    page.put(key::UPSTREAM_PROXY_PROTOCOL, &header);
+    page.put(key::WORKERS, &config.workers.to_string());
+    let trusted = list(config.trusted_proxies.entries());
+    page.put(key::TRUSTED_PROXIES, &trusted);
+    page.put(key::DRAIN_TIMEOUT, &time(config.drain_timeout));
+    for listen in &config.listen {
+        put_listen(&mut page, listen);
+    }
+    put_tls(&mut page, config);
+    for route in config.routes.iter().filter(|route| !route.is_default()) {
+        put_route(&mut page, route);
+    }
+    if let Some(route) = default {
+        put_relocate(&mut page, &relocate::IN_SECTION, &route.relocate);
+    }
+    put_limits(&mut page, &config.limits);
+    put_timeouts(&mut page, &config.timeouts);
+    put_logs(&mut page, config);
+    page.put(key::ADMIN_LISTEN, &optional(config.admin.as_ref()));
     page.lines.join("\n") + "\n"
 }
 
-fn put_sections(page: &mut Page, config: &Config) {
-    let Config {
-        relocate,
-        timeouts,
-        access_log,
-        log,
-        ..
-    } = config;
-    page.put(key::PROFILE, &quoted(relocate.profile));
+fn put_listen(page: &mut Page, listen: &Listen) {
+    page.open_table(key::LISTEN);
+    page.put(key::LISTEN_ADDRESS, &quoted(&listen.address));
+    if let Address::Unix { mode, owner, .. } = &listen.address {
+        page.put(key::LISTEN_MODE, &format!("\"{mode:04o}\""));
+        page.put(key::LISTEN_OWNER, &optional(owner.as_ref()));
+    }
+    page.put(key::LISTEN_TLS, &listen.tls.to_string());
+    page.put(key::LISTEN_HTTP2, &listen.http2.to_string());
+    let header = listen.proxy_protocol.to_string();
+    page.put(key::LISTEN_PROXY_PROTOCOL, &header);
+}
+
+fn put_tls(page: &mut Page, config: &Config) {
+    for certificate in &config.certificates {
+        page.open_table(key::CERTIFICATE);
+        page.put(key::CERTIFICATE_CHAIN, &path(&certificate.chain));
+        page.put(key::CERTIFICATE_KEY, &path(&certificate.key));
+    }
+    let Tls {
+        minimum,
+        client_certificates,
+        client_ca_file,
+    } = &config.tls;
+    page.put(key::TLS_MINIMUM, &quoted(minimum));
+    page.put(key::CLIENT_CERTIFICATES, &quoted(client_certificates));
+    page.put(
+        key::CLIENT_CA_FILE,
+        &optional_path(client_ca_file.as_deref()),
+    );
+    let UpstreamTls {
+        ca_file,
+        server_name,
+    } = &config.upstream_tls;
+    page.put(key::UPSTREAM_CA_FILE, &optional_path(ca_file.as_deref()));
+    page.put(key::UPSTREAM_SERVER_NAME, &optional(server_name.as_ref()));
+}
+
+fn put_route(page: &mut Page, route: &Route) {
+    page.open_table(key::ROUTE);
+    if let Some(host) = &route.host {
+        page.put(key::ROUTE_HOST, &quoted(host));
+    }
+    if let Some(path) = &route.path {
+        page.put(key::ROUTE_PATH, &quoted(path));
+    }
+    page.put(key::ROUTE_UPSTREAM, &quoted(&route.upstream));
+    put_relocate(page, &relocate::IN_ROUTE, &route.relocate);
+}
+
+fn put_relocate(page: &mut Page, keys: &relocate::Keys, relocate: &Relocate) {
+    page.put(keys.profile, &quoted(relocate.profile));
     let parameters = relocate
         .parameters
         .iter()
         .map(|name| String::from_utf8_lossy(name));
-    page.put(key::PARAMETERS, &list(parameters));
-    page.put(key::REPEATED, &quoted(relocate.repeated));
-    page.put(key::CONFLICT, &quoted(relocate.conflict));
-    page.put(key::FORM_BODY, &quoted(relocate.form_body));
-    page.put(key::OPEN, &quoted(relocate.open));
-    page.put(key::DEPRECATION, &optional(relocate.deprecation));
-    page.put(key::SUNSET, &optional(relocate.sunset));
+    page.put(keys.parameters, &list(parameters));
+    page.put(keys.repeated, &quoted(relocate.repeated));
+    page.put(keys.conflict, &quoted(relocate.conflict));
+    page.put(keys.form_body, &quoted(relocate.form_body));
+    page.put(keys.open, &quoted(relocate.open));
+    page.put(keys.deprecation, &optional(relocate.deprecation));
+    page.put(keys.sunset, &optional(relocate.sunset));
+}
 
+fn put_limits(page: &mut Page, limits: &Limits) {
+    page.put(key::HEAD_SIZE, &size(limits.head_size));
+    page.put(key::HEAD_FIELDS, &limits.head_fields.to_string());
+    page.put(key::TARGET_LENGTH, &size(limits.target_length));
+    page.put(key::BODY_SIZE, &quoted(Size(limits.body_size.unwrap_or(0))));
+    page.put(key::BODY_RATE, &quoted(Size(limits.body_rate.unwrap_or(0))));
+    let count = |limit: Option<usize>| limit.unwrap_or(0).to_string();
+    page.put(key::CONNECTIONS, &count(limits.connections));
+    let per_address = count(limits.connections_per_address);
+    page.put(key::CONNECTIONS_PER_ADDRESS, &per_address);
+    page.put(key::IN_FLIGHT, &count(limits.in_flight));
+    page.put(key::H2_STREAMS, &limits.h2_streams.to_string());
+}
+
+fn put_timeouts(page: &mut Page, timeouts: &Timeouts) {
+    page.put(key::HANDSHAKE, &time(timeouts.handshake));
     page.put(key::HEAD, &time(timeouts.head));
     page.put(key::IDLE, &time(timeouts.idle));
     page.put(key::BODY, &time(timeouts.body));
@@ -61,19 +132,20 @@ fn put_sections(page: &mut Page, config: &Config) {
     page.put(key::RESPONSE, &time(timeouts.response));
     page.put(key::UPSTREAM_IDLE, &time(timeouts.upstream_idle));
     page.put(key::TUNNEL, &time(timeouts.tunnel));
+}
 
+fn put_logs(page: &mut Page, config: &Config) {
+    let Config {
+        access_log, log, ..
+    } = config;
     page.put(key::ACCESS_LOG_FORMAT, &quoted(access_log.format));
     let file = match &access_log.file {
         LogFile::Stdout => quoted("-"),
-        LogFile::Path(path) => quoted(path.display()),
+        LogFile::Path(file) => path(file),
     };
     page.put(key::ACCESS_LOG_FILE, &file);
-    let key_file = access_log.fingerprint_key_file.as_ref();
-    page.put(
-        key::FINGERPRINT_KEY_FILE,
-        &optional(key_file.map(|path| path.display())),
-    );
-
+    let key_file = access_log.fingerprint_key_file.as_deref();
+    page.put(key::FINGERPRINT_KEY_FILE, &optional_path(key_file));
     page.put(key::LOG_LEVEL, &quoted(log.level));
     page.put(key::LOG_FORMAT, &quoted(log.format));
 }
@@ -94,6 +166,11 @@ impl Page {
         self.lines.push(format!("{name} = {literal}"));
     }
 
+    /// Begins the next table of a `[[key]]`.
+    fn open_table(&mut self, key: Key) {
+        self.open(key.path(), &format!("[[{}]]", key.path()));
+    }
+
     fn open(&mut self, section: &'static str, header: &str) {
         self.section = section;
         self.lines.extend([String::new(), header.to_owned()]);
@@ -109,6 +186,19 @@ fn time(duration: Duration) -> String {
     } else {
         quoted(format_args!("{}ns", duration.as_nanos()))
     }
+}
+
+fn size(bytes: usize) -> String {
+    // No machine has more bytes than this can count.
+    quoted(Size(u64::try_from(bytes).unwrap_or(u64::MAX)))
+}
+
+fn path(path: &Path) -> String {
+    quoted(path.display())
+}
+
+fn optional_path(path: Option<&Path>) -> String {
+    optional(path.map(Path::display))
 }
 
 /// An empty string stands for nothing.

@@ -9,7 +9,6 @@ use std::ops::RangeInclusive;
 
 use toml::de::{DeTable, DeValue};
 
-use super::address::Listen;
 use super::choice::Choice;
 use super::document::Document;
 use super::key::{self, Key};
@@ -18,17 +17,25 @@ use super::typed::{Entry, Typed, kind};
 use super::{Config, Sources, parse, suggest};
 
 /// All that was typed, and all that is wrong with it so far.
+///
+/// Each table of a `[[key]]` has a reader of its own, for the keys inside of it.
 pub(super) struct Reader<'a> {
     document: Option<&'a Document<'a>>,
+    /// Where to report what is missing.
+    place: Place,
     /// Weakest source first.
     entries: Vec<Entry<'a>>,
     problems: Vec<Problem>,
 }
 
+/// Text to a value, or to what is wrong with it.
+type Parse<T> = fn(&str) -> Result<T, String>;
+
 impl<'a> Reader<'a> {
     pub(super) fn new(document: Option<&'a Document<'a>>, sources: &'a Sources<'_>) -> Self {
         let mut reader = Self {
             document,
+            place: document.map_or(Place::Nowhere { file: None }, Document::whole),
             entries: Vec::new(),
             problems: Vec::new(),
         };
@@ -64,31 +71,20 @@ impl<'a> Reader<'a> {
         self.strongest(key, |entry| entry.text(&parse))
     }
 
-    /// A string without which there is no configuration.
-    pub(super) fn required<T>(
-        &mut self,
-        key: Key,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    /// Reports that `key` is not there.
+    pub(super) fn require(&mut self, key: Key, message: &str) {
         if self.is_missing(key) {
-            let place = self
-                .document
-                .map_or(Place::Nowhere { file: None }, Document::whole);
-            let variable = key.variable().unwrap_or_default();
-            let message = format!(
-                "is required: set it in the file, as {variable} or with --{}",
-                key.path()
-            );
-            self.problems.push(Problem::with_key(place, key, message));
+            let problem = Problem::with_key(self.place.clone(), key, message);
+            self.problems.push(problem);
         }
-        self.text(key, parse)
     }
 
-    /// A string that may be empty, and then is as if it were not there.
+    /// A string that may be empty, and then stands for nothing.
     pub(super) fn optional<T>(
         &mut self,
         key: Key,
         parse: impl Fn(&str) -> Result<T, String>,
+        default: Option<T>,
     ) -> Option<T> {
         let parse = |text: &str| {
             if text.is_empty() {
@@ -97,12 +93,20 @@ impl<'a> Reader<'a> {
                 parse(text).map(Some)
             }
         };
-        self.text(key, parse).flatten()
+        self.text(key, parse).unwrap_or(default)
     }
 
     /// One word out of a few.
     pub(super) fn choice<C: Choice>(&mut self, key: Key, default: C) -> C {
         self.text(key, parse::choice).unwrap_or(default)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: Key) -> Option<bool> {
+        self.strongest(key, |entry| {
+            let value = entry.typed.boolean();
+            value.map_err(|message| entry.problem(message))
+        })
     }
 
     /// A whole number, handed to `parse` in decimal.
@@ -138,40 +142,52 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The listeners; a stronger source replaces all of a weaker one.
-    pub(super) fn listen(&mut self, default: Listen) -> Vec<Listen> {
+    /// The tables of a `[[key]]`; a stronger source replaces all of a weaker one.
+    ///
+    /// `table` reads one, `word` what stands for one in a variable or a flag, and
+    /// `objection` is what there is to say against one after `earlier` ones.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: Key,
+        expected: &str,
+        table: impl Fn(&mut Reader<'a>) -> Option<T>,
+        word: Option<Parse<T>>,
+        objection: impl Fn(&T, &[T]) -> Option<&'static str>,
+    ) -> Option<Vec<T>> {
         let document = self.document;
-        let listeners = self.strongest(key::LISTEN, |entry| {
-            let items = entry.items(
-                document,
-                "must be written [[listen]], with `address` below it",
-            )?;
+        self.strongest(key, |entry| {
+            let items = entry.items(document, expected)?;
             if items.is_empty() {
-                return Err(entry.problem("must have an address"));
+                return Err(entry.problem("must have at least one entry"));
             }
-            let listeners = all(items.iter().map(|item| match (item.typed, document) {
-                (Typed::Toml(DeValue::Table(table)), Some(document)) => {
-                    listener(document, item, table)
+            let values = all(items.iter().map(|item| match (item.typed, document, word) {
+                (Typed::Toml(DeValue::Table(fields)), Some(document), _) => {
+                    let mut reader = Self::within(document, item, fields);
+                    let value = table(&mut reader).filter(|_| reader.problems.is_empty());
+                    value.ok_or(reader.problems)
                 }
-                _ => item.text(parse::listen),
+                (_, _, Some(word)) => item.text(word),
+                (Typed::Toml(other), ..) => {
+                    Err(item.problem(format!("{expected}, not {}", kind(other))))
+                }
+                // No variable and no flag has such a key.
+                (Typed::Word(_) | Typed::Words(_), ..) => Err(item.problem(expected)),
             }))?;
-            all(items
+            let problems: Vec<Problem> = items
                 .iter()
-                .enumerate()
-                .zip(&listeners)
-                .map(|((index, item), listener)| {
-                    let is_taken = listeners
-                        .iter()
-                        .take(index)
-                        .any(|earlier| earlier.is_same_address(listener));
-                    if is_taken {
-                        Err(item.problem("has this address twice"))
-                    } else {
-                        Ok(listener.clone())
-                    }
-                }))
-        });
-        listeners.unwrap_or_else(|| vec![default])
+                .zip(values.iter().enumerate())
+                .filter_map(|(item, (index, value))| {
+                    let message = objection(value, values.get(..index)?)?;
+                    Some(item.problem(message))
+                })
+                .flatten()
+                .collect();
+            if problems.is_empty() {
+                Ok(values)
+            } else {
+                Err(problems)
+            }
+        })
     }
 
     /// Reports `key`, where its strongest source has it.
@@ -181,16 +197,41 @@ impl<'a> Reader<'a> {
             .extend(entry.into_iter().flat_map(|entry| entry.problem(message)));
     }
 
+    /// Whether some source has `key`, rightly or not.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
+    /// Whether no source has `key`; a line that cannot be read may be the one.
+    pub(super) fn is_missing(&self, key: Key) -> bool {
+        let is_broken = self.document.is_some_and(Document::is_broken);
+        !is_broken && !self.has(key)
+    }
+
     /// The configuration, unless something is wrong with it.
-    pub(super) fn finish(mut self, config: Option<Config>) -> Result<Config, Problems> {
+    pub(super) fn finish(mut self, config: Config) -> Result<Config, Problems> {
         if let Some(document) = self.document {
             self.problems
                 .retain(|problem| document.vouches_for(problem));
             self.problems.extend(document.syntax_problems().cloned());
         }
-        config
-            .filter(|_| self.problems.is_empty())
-            .ok_or_else(|| Problems::new(self.problems))
+        if self.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems::new(self.problems))
+        }
+    }
+
+    /// A reader of what is inside one table of a `[[key]]`.
+    fn within(document: &'a Document<'a>, item: &Entry<'a>, table: &'a DeTable<'a>) -> Self {
+        let mut reader = Self {
+            document: Some(document),
+            place: item.place.clone(),
+            entries: Vec::new(),
+            problems: Vec::new(),
+        };
+        reader.walk(document, item.key.path(), table);
+        reader
     }
 
     /// Takes every known key of a table, and reports the others.
@@ -230,6 +271,9 @@ impl<'a> Reader<'a> {
             .find(|key| key.variable().is_some_and(|variable| variable == name));
         if let Some(key) = known {
             self.add(*key, place, Typed::Word(value));
+        } else if let Some(table) = key::table_of(name) {
+            let message = format!("unknown variable: write what is in [[{table}]] into the file");
+            self.problems.push(Problem::new(place, message));
         } else {
             let meant = suggest::variable(name);
             let meant = meant
@@ -242,12 +286,6 @@ impl<'a> Reader<'a> {
 
     fn add(&mut self, key: Key, place: Place, typed: Typed<'a>) {
         self.entries.push(Entry { key, place, typed });
-    }
-
-    /// Whether no source has `key`; a line that cannot be read may be the one.
-    fn is_missing(&self, key: Key) -> bool {
-        let is_broken = self.document.is_some_and(Document::is_broken);
-        !is_broken && !self.entries.iter().any(|entry| entry.key == key)
     }
 
     /// Reads `key` from every source that has it: all problems, the last right value.
@@ -265,38 +303,6 @@ impl<'a> Reader<'a> {
         }
         strongest
     }
-}
-
-/// One `[[listen]]` table.
-fn listener<'a>(
-    document: &'a Document<'a>,
-    item: &Entry<'a>,
-    table: &'a DeTable<'a>,
-) -> Result<Listen, Vec<Problem>> {
-    let mut fields = Reader {
-        document: Some(document),
-        entries: Vec::new(),
-        problems: Vec::new(),
-    };
-    fields.walk(document, key::LISTEN.path(), table);
-    if fields.is_missing(key::LISTEN_ADDRESS) {
-        fields.problems.push(Problem::with_key(
-            item.place.clone(),
-            key::LISTEN_ADDRESS,
-            "is required",
-        ));
-    }
-    let mut address = fields.text(key::LISTEN_ADDRESS, parse::listen);
-    if let Some(wanted) = fields.text(key::LISTEN_MODE, parse::mode) {
-        match &mut address {
-            Some(Listen::Unix { mode, .. }) => *mode = wanted,
-            Some(Listen::Tcp(_)) => fields.refuse(key::LISTEN_MODE, "is for unix sockets only"),
-            None => {}
-        }
-    }
-    address
-        .filter(|_| fields.problems.is_empty())
-        .ok_or(fields.problems)
 }
 
 /// All the values, or else all the problems.

@@ -85,6 +85,15 @@ impl<'a> Typed<'a> {
         }
     }
 
+    pub(super) fn boolean(self) -> Result<bool, String> {
+        const EXPECTED: &str = "must be true or false";
+        match self {
+            Self::Toml(DeValue::Boolean(value)) => Ok(*value),
+            Self::Toml(other) => Err(format!("{EXPECTED}, not {}", kind(other))),
+            Self::Word(_) | Self::Words(_) => self.text()?.parse().map_err(|_| EXPECTED.to_owned()),
+        }
+    }
+
     pub(super) fn digits(self) -> Result<String, String> {
         match self {
             Self::Toml(DeValue::Integer(number)) => {

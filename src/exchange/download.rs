@@ -15,6 +15,7 @@ use crate::{
     },
     plan::Plan,
     response::{Context, push_head, push_interim},
+    settings::Settings,
     worker::{Phase, Worker},
 };
 
@@ -43,6 +44,7 @@ pub(super) enum ResponseError {
 /// What the upstream's direction needs.
 pub(super) struct Download<'a> {
     pub(super) worker: &'a Rc<Worker>,
+    pub(super) settings: &'a Settings,
     pub(super) plan: &'a Plan,
     pub(super) client: &'a Shared,
     pub(super) upstream: &'a Shared,
@@ -90,7 +92,7 @@ impl Download<'_> {
                     upstream_stays,
                 } => {
                     self.progress.is_begun.set(true);
-                    let timeouts = &self.worker.settings.timeouts;
+                    let timeouts = &self.settings.timeouts;
                     let relay = Relay {
                         source: self.upstream,
                         input: self.input,
@@ -98,6 +100,8 @@ impl Download<'_> {
                         sink: self.client,
                         outgoing,
                         source_timeout: timeouts.response,
+                        most: None,
+                        least_rate: None,
                         sink_timeout: timeouts.send,
                     };
                     relay.run(&mut out, self.record.bytes()).await?;
@@ -125,7 +129,7 @@ impl Download<'_> {
     /// How long the upstream may be silent: its own time and the client's wish.
     fn patience(&self) -> Duration {
         let asked = Duration::from_millis(u64::from(self.plan.long_poll_ms));
-        self.worker.settings.timeouts.response.saturating_add(asked)
+        self.settings.timeouts.response.saturating_add(asked)
     }
 
     async fn wait_for_head(&mut self) -> Result<usize, ResponseError> {
@@ -184,16 +188,20 @@ impl Download<'_> {
                 Begin::Interim
             });
         }
-        let settings = &self.worker.settings;
+        let site = self
+            .settings
+            .sites
+            .get(plan.site)
+            .ok_or(ResponseError::Malformed)?;
         let context = Context {
             version: plan.version,
             // Behind a body that is still coming no other request can be found.
             keep_alive: plan.keep_alive
                 && self.progress.is_sent.get()
                 && self.worker.phase() == Phase::Running,
-            moved: plan.is_moved.then_some(&settings.moved),
+            moved: plan.is_moved.then_some(&site.moved),
             host: &plan.host,
-            names: &settings.policy.names,
+            names: &site.policy.names,
         };
         let next = push_head(out, &head, &context);
         self.record.status(head.status);
@@ -207,7 +215,7 @@ impl Download<'_> {
 
     /// Sends and empties `out`.
     async fn send(&self, out: &mut Vec<u8>) -> Result<(), ResponseError> {
-        let patience = self.worker.settings.timeouts.send;
+        let patience = self.settings.timeouts.send;
         stream::write_all(self.client, [out, b"", b""], patience)
             .await
             .map_err(BodyError::sink)?;

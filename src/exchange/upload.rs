@@ -1,6 +1,6 @@
 //! The client's direction: the request leaves, then the client is watched.
 
-use std::{io, rc::Rc};
+use std::io;
 
 use tokio::time::Instant;
 
@@ -14,12 +14,12 @@ use crate::{
         stream::{self, Shared},
     },
     plan::Plan,
-    worker::Worker,
+    settings::Settings,
 };
 
 /// What the client's direction needs.
 pub(super) struct Upload<'a> {
-    pub(super) worker: &'a Rc<Worker>,
+    pub(super) settings: &'a Settings,
     pub(super) plan: &'a Plan,
     pub(super) client: &'a Shared,
     pub(super) upstream: &'a Shared,
@@ -31,7 +31,7 @@ impl Upload<'_> {
     /// Sends the request, then watches the client; ends only with what is wrong
     /// with it.
     pub(super) async fn run(self, input: &mut Buffer, head: &mut Vec<u8>) -> BodyError {
-        let timeouts = &self.worker.settings.timeouts;
+        let (timeouts, limits) = (&self.settings.timeouts, &self.settings.limits);
         let body = match self.body {
             Body::AtHand(length) => Some(input.filled().get(..length).unwrap_or_default()),
             Body::Form => self.plan.form.as_deref(),
@@ -54,6 +54,8 @@ impl Upload<'_> {
                     Outgoing::Raw
                 },
                 source_timeout: timeouts.body,
+                most: limits.body_size,
+                least_rate: limits.body_rate,
                 sink_timeout: timeouts.send,
             };
             relay.run(head, &mut 0).await

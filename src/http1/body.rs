@@ -5,7 +5,7 @@
 
 use std::{io, time::Duration};
 
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::{
     buffer::Buffer,
@@ -26,6 +26,12 @@ pub enum BodyError {
     /// The source sent nothing for too long.
     #[error("sender stopped")]
     SourceTimeout,
+    /// The source sent more than it may.
+    #[error("body too large")]
+    TooLarge,
+    /// The source sends, but hardly.
+    #[error("sender is too slow")]
+    TooSlow,
     /// The source broke the chunked grammar.
     #[error(transparent)]
     BadChunk(#[from] BadChunk),
@@ -163,8 +169,35 @@ pub struct Relay<'a> {
     pub outgoing: Outgoing,
     /// How long the source may be silent.
     pub source_timeout: Duration,
+    /// The most bytes that the body may have.
+    pub most: Option<u64>,
+    /// The fewest bytes a second that the source must send, over any span of
+    /// `source_timeout` in which we waited for it.
+    pub least_rate: Option<u64>,
     /// How long the sink may take nothing.
     pub sink_timeout: Duration,
+}
+
+/// How a sender keeps up.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    received: u64,
+}
+
+impl Pace {
+    /// Whether fewer than `least` bytes a second came in the time that we
+    /// waited, once that was `span`.
+    fn is_too_slow(&mut self, waited: Duration, count: usize, least: u64, span: Duration) -> bool {
+        self.waited = self.waited.saturating_add(waited);
+        self.received = self.received.saturating_add(count as u64);
+        if self.waited < span {
+            return false;
+        }
+        let Self { waited, received } = std::mem::take(self);
+        u128::from(received).saturating_mul(1000)
+            < u128::from(least).saturating_mul(waited.as_millis())
+    }
 }
 
 impl Relay<'_> {
@@ -176,17 +209,24 @@ impl Relay<'_> {
     ///
     /// [`BodyError`] names the side at fault.
     pub async fn run(mut self, framing: &mut Vec<u8>, moved: &mut u64) -> Result<(), BodyError> {
+        let mut pace = Pace::default();
         loop {
             match self.incoming.front(self.input.filled())? {
                 Front::Partial => {
                     self.send(framing, 0, b"").await?;
                     framing.clear();
-                    self.read().await?;
+                    self.read(&mut pace).await?;
                 }
                 Front::Data { skip, len } => {
                     self.input.consume(skip);
                     if len == 0 {
                         continue;
+                    }
+                    if self
+                        .most
+                        .is_some_and(|most| moved.saturating_add(len as u64) > most)
+                    {
+                        return Err(BodyError::TooLarge);
                     }
                     if self.outgoing == Outgoing::Chunked {
                         chunked::push_size(framing, len);
@@ -233,17 +273,27 @@ impl Relay<'_> {
     }
 
     /// Reads once more.
-    async fn read(&mut self) -> Result<(), BodyError> {
-        match time::timeout(self.source_timeout, self.input.fill_body(self.source)).await {
-            Err(_) => Err(BodyError::SourceTimeout),
-            Ok(Err(error)) => Err(BodyError::SourceFailed(error)),
-            Ok(Ok(0)) if matches!(self.incoming.0, State::UntilClose) => {
-                // The end of the connection is the end of the body.
-                self.incoming.0 = State::Sized(0);
-                Ok(())
+    async fn read(&mut self, pace: &mut Pace) -> Result<(), BodyError> {
+        let since = self.least_rate.map(|least| (least, Instant::now()));
+        let count = time::timeout(self.source_timeout, self.input.fill_body(self.source))
+            .await
+            .map_err(|_| BodyError::SourceTimeout)?
+            .map_err(BodyError::SourceFailed)?;
+        if count == 0 {
+            if !matches!(self.incoming.0, State::UntilClose) {
+                return Err(BodyError::SourceClosed);
             }
-            Ok(Ok(0)) => Err(BodyError::SourceClosed),
-            Ok(Ok(_)) => Ok(()),
+            // The end of the connection is the end of the body.
+            self.incoming.0 = State::Sized(0);
+            return Ok(());
+        }
+        match since {
+            Some((least, since))
+                if pace.is_too_slow(since.elapsed(), count, least, self.source_timeout) =>
+            {
+                Err(BodyError::TooSlow)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -256,5 +306,22 @@ impl Relay<'_> {
         stream::write_all(self.sink, [framing, data, suffix], self.sink_timeout)
             .await
             .map_err(BodyError::sink)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_who_is_too_slow() {
+        let mut pace = Pace::default();
+        let span = Duration::from_secs(10);
+        let mut is_too_slow =
+            |seconds, count| pace.is_too_slow(Duration::from_secs(seconds), count, 100, span);
+        assert!(!is_too_slow(9, 1), "the span is not over");
+        assert!(is_too_slow(1, 1), "2 bytes in 10 seconds");
+        assert!(!is_too_slow(10, 1000), "just enough, counted anew");
+        assert!(is_too_slow(20, 1000), "half of it");
     }
 }

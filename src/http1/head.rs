@@ -29,7 +29,7 @@ pub enum Version {
 pub struct RequestHead<'b, 'f> {
     /// A token, in the case it came in.
     pub method: &'b [u8],
-    /// Holds only bytes that [`target::is_accepted`] takes.
+    /// Holds only bytes that nginx takes, too ([`target::is_accepted`]).
     pub target: RawTarget<'b>,
     /// The version.
     pub version: Version,
@@ -97,7 +97,7 @@ pub fn request_line(line: &[u8]) -> Result<(&[u8], RawTarget<'_>, Version), Refu
     if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
         return Err(malformed);
     }
-    if target.is_empty() || !target.iter().all(|&byte| target::is_accepted(byte)) {
+    if target.is_empty() || !target::is_accepted(target) {
         return Err(Refusal::Malformed(Malformed::Target));
     }
     Ok((method, RawTarget::new(target), version))
@@ -127,7 +127,7 @@ pub fn parse<'b, 'f>(
             version,
             fields,
         }),
-        Err(httparse::Error::TooManyHeaders) => Err(Refusal::HeadTooLarge),
+        Err(httparse::Error::TooManyHeaders) => Err(Refusal::TooManyFields),
         Ok(httparse::Status::Partial) | Err(_) => Err(Refusal::Malformed(Malformed::Field)),
     }
 }

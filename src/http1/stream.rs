@@ -1,4 +1,7 @@
-//! One socket of either family, and writing to it whole.
+//! One connected stream of any kind, and writing to it whole.
+//!
+//! What is behind the door does not have to know whether bytes go through TLS,
+//! or through one stream of an HTTP/2 connection.
 
 use std::{
     cell::RefCell,
@@ -14,18 +17,86 @@ use tokio::{
     time,
 };
 
-/// A connected stream socket.
+use crate::{http2, tls};
+
+/// A connected socket of either family.
 #[derive(Debug)]
-pub enum Stream {
+pub enum Socket {
     /// TCP, with Nagle's algorithm off.
     Tcp(TcpStream),
     /// A unix socket.
     Unix(UnixStream),
 }
 
+/// What a request comes in by, or goes out by.
+#[derive(Debug)]
+pub enum Stream {
+    /// The socket itself.
+    Plain(Socket),
+    /// TLS, with us at either end.
+    Tls(Box<tls::Stream<Socket>>),
+    /// One stream of an HTTP/2 connection.
+    Http2(Box<http2::Stream>),
+}
+
 /// A stream whose two directions are driven by two futures of one task. A
 /// borrow lasts for one poll.
 pub type Shared = RefCell<Stream>;
+
+/// Does the same with whichever stream it is.
+macro_rules! delegate {
+    ($self:ident, $kind:ident { $($variant:ident),+ }, |$stream:ident| $call:expr) => {
+        match $self.get_mut() {
+            $($kind::$variant(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            })+
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        delegate!(self, Self { Tcp, Unix }, |stream| stream.poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        delegate!(self, Self { Tcp, Unix }, |stream| stream
+            .poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Sockets have no buffer of their own in this process.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        delegate!(self, Self { Tcp, Unix }, |stream| stream.poll_shutdown(cx))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        delegate!(self, Self { Tcp, Unix }, |stream| stream
+            .poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
 
 impl AsyncRead for Stream {
     fn poll_read(
@@ -33,10 +104,8 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
+        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
+            .poll_read(cx, buf))
     }
 }
 
@@ -46,22 +115,18 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
+            .poll_write(cx, buf))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets have no buffer of their own in this process.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
+            .poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
+            .poll_shutdown(cx))
     }
 
     fn poll_write_vectored(
@@ -69,10 +134,8 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
+        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
+            .poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -80,7 +143,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Writes all of `parts`, in one system call if the socket takes it. The socket
+/// Writes all of `parts`, in one system call if the socket takes it. The peer
 /// may take nothing for as long as `patience`, time and again.
 ///
 /// # Errors
@@ -105,6 +168,11 @@ pub async fn write_all(stream: &Shared, parts: [&[u8]; 3], patience: Duration) -
             0 => return Err(io::ErrorKind::WriteZero.into()),
             count => written = written.saturating_add(count),
         }
+    }
+    if !matches!(*stream.borrow(), Stream::Plain(_)) {
+        // TLS and HTTP/2 may have taken more than their socket has.
+        let flush = std::future::poll_fn(|cx| Pin::new(&mut *stream.borrow_mut()).poll_flush(cx));
+        time::timeout(patience, flush).await??;
     }
     Ok(())
 }

@@ -78,9 +78,21 @@ impl<'q> Iterator for Pairs<'q> {
 /// Each cut takes one separator with it. Nothing is left that was not there
 /// before: no separator at either end, no `?` without a query.
 pub fn push_cut(out: &mut Vec<u8>, query: &[u8], names: &Names) -> bool {
+    push_cut_from(out, query, names, 0)
+}
+
+/// The same, where no pair that begins before `first` has one of the names.
+pub fn push_cut_from(out: &mut Vec<u8>, query: &[u8], names: &Names, first: usize) -> bool {
     let start = out.len();
-    let (mut kept_any, mut cut_any, mut cut_last) = (false, false, false);
-    for pair in pairs(query) {
+    let mut kept_any = first > 0;
+    let (mut cut_any, mut cut_last) = (false, false);
+    let before = first.saturating_sub(1);
+    out.extend_from_slice(query.get(..before).unwrap_or_default());
+    let behind = Pairs {
+        query,
+        next: Some(first),
+    };
+    for pair in behind {
         if names.contain(&pair) {
             (cut_any, cut_last) = (true, true);
             continue;
@@ -130,7 +142,8 @@ impl Default for Names {
     }
 }
 
-/// The tokens of one or two texts (query, form body), before any is trusted.
+/// What one look at one or two texts (query, form body) finds: the tokens, before
+/// any is trusted, and how long the request asks to wait.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lookup<'q> {
     /// Pairs with a token's name, empty ones included.
@@ -139,13 +152,26 @@ pub struct Lookup<'q> {
     pub first: Option<&'q [u8]>,
     /// Whether a later value says something else.
     pub differs: bool,
+    /// Where the first pair with a token's name begins, in the text it was found in.
+    pub at: usize,
+    /// The first `timeout`.
+    timeout: Option<&'q [u8]>,
 }
 
 impl<'q> Lookup<'q> {
     /// Adds the tokens of one more text.
     #[must_use]
     pub fn and(mut self, text: &'q [u8], names: &Names) -> Self {
-        for pair in pairs(text).filter(|pair| names.contain(pair)) {
+        for pair in pairs(text) {
+            if !names.contain(&pair) {
+                if pair.name == b"timeout" {
+                    self.timeout = self.timeout.or(pair.value);
+                }
+                continue;
+            }
+            if self.pairs == 0 {
+                self.at = pair.span.start;
+            }
             self.pairs = self.pairs.saturating_add(1);
             let Some(value) = pair.value.filter(|value| !value.is_empty()) else {
                 continue;
@@ -156,6 +182,13 @@ impl<'q> Lookup<'q> {
             }
         }
         self
+    }
+
+    /// The client's own `timeout=` in milliseconds: how long a long poll asks to
+    /// wait (client-server API, `GET /sync`).
+    #[must_use]
+    pub fn long_poll_ms(&self) -> Option<u32> {
+        str::from_utf8(self.timeout?).ok()?.parse().ok()
     }
 }
 

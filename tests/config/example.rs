@@ -7,6 +7,8 @@ use super::{LEAST, from_file};
 
 const EXAMPLE: &str = include_str!("../../config/tokenshim.example.toml");
 
+const TABLES: [&str; 3] = ["listen", "certificate", "route"];
+
 /// Every key of a file, as `keys` writes them.
 fn keys_in(text: &str) -> Vec<String> {
     fn walk(table: &DeTable<'_>, section: &str, found: &mut Vec<String>) {
@@ -14,7 +16,7 @@ fn keys_in(text: &str) -> Vec<String> {
             let path = format!("{section}{}", name.get_ref());
             match value.get_ref() {
                 DeValue::Table(table) => walk(table, &format!("{path}."), found),
-                DeValue::Array(items) if path == "listen" => {
+                DeValue::Array(items) if TABLES.contains(&path.as_str()) => {
                     found.push(path.clone());
                     let tables = items.iter().filter_map(|item| item.get_ref().as_table());
                     tables.for_each(|table| walk(table, &format!("{path}."), found));
@@ -36,6 +38,19 @@ fn is_commented_setting(line: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(|first: char| !first.is_whitespace()))
 }
 
+/// The example with everything uncommented.
+fn with_everything() -> String {
+    let uncomment = |line| {
+        if is_commented_setting(line) {
+            &line[1..]
+        } else {
+            line
+        }
+    };
+    let lines: Vec<&str> = EXAMPLE.lines().map(uncomment).collect();
+    lines.join("\n")
+}
+
 #[test]
 fn the_example_is_the_defaults() {
     assert_eq!(
@@ -46,15 +61,7 @@ fn the_example_is_the_defaults() {
 
 #[test]
 fn the_example_has_every_key() {
-    let uncomment = |line| {
-        if is_commented_setting(line) {
-            &line[1..]
-        } else {
-            line
-        }
-    };
-    let whole: Vec<&str> = EXAMPLE.lines().map(uncomment).collect();
-    let whole = whole.join("\n");
+    let whole = with_everything();
     from_file(&whole).expect("the example with everything uncommented");
     let mut expected: Vec<_> = keys().collect();
     expected.sort_unstable();
@@ -80,7 +87,7 @@ fn each_commented_setting_of_the_example_loads_alone() {
             "{block:?} adds nothing"
         );
     }
-    assert_eq!(tried, 4);
+    assert_eq!(tried, 11);
 }
 
 #[test]
@@ -88,11 +95,14 @@ fn prints_every_key_and_reads_it_back() {
     let mut expected: Vec<_> = keys().collect();
     expected.sort_unstable();
     let odd = "upstream = \"unix:/a \\\"b\\\"\\\\\\u007f\"\nworkers = 0x10\n\
-               [[listen]]\naddress = \"unix:/x\"\nmode = \"007\"\n[access_log]\nfile = \"/tmp/\\té\"\n";
-    for text in [EXAMPLE, odd] {
+               [[listen]]\naddress = \"unix:/x\"\nmode = \"007\"\n[access_log]\nfile = \"/tmp/\\té\"\n\
+               [[certificate]]\nchain = \"/ \\\"\"\nkey = \"/é\"\n\
+               [[route]]\npath = \"/\\\"\\\\'\"\nupstream = \"unix:/\\n\"\n";
+    let whole = with_everything();
+    for text in [EXAMPLE, odd, &whole] {
         let config = from_file(text).unwrap();
         let printed = config.to_toml();
         assert_eq!(from_file(&printed).expect(&printed), config);
     }
-    assert_eq!(keys_in(&from_file(odd).unwrap().to_toml()), expected);
+    assert_eq!(keys_in(&from_file(&whole).unwrap().to_toml()), expected);
 }

@@ -33,7 +33,108 @@ fn duration() -> impl Strategy<Value = String> {
         .prop_map(|(number, unit)| format!("{number}{unit}"))
 }
 
+/// One of a few lines, or none of them.
+fn perhaps(lines: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+    prop_oneof![1 => Just(""), 2 => prop::sample::select(lines)]
+}
+
+/// A listener; `number` keeps its address from being there twice.
+fn listener(number: usize) -> impl Strategy<Value = String> {
+    let unix = (
+        perhaps(&["mode = '0600'\n", "mode = '777'\n"]),
+        perhaps(&["owner = 'a:b'\n", "owner = ':33'\n", "owner = ''\n"]),
+    );
+    let address = prop_oneof![
+        Just(format!("address = '[::1]:{}'\n", number.saturating_add(1))),
+        Just(format!("address = 'fd:a{number}'\n")),
+        unix.prop_map(move |(mode, owner)| format!("address = 'unix:/{number}'\n{mode}{owner}")),
+    ];
+    let switches = (
+        perhaps(&["tls = true\n", "tls = false\n"]),
+        perhaps(&["http2 = true\n", "http2 = false\n"]),
+        perhaps(&["proxy_protocol = true\n"]),
+    );
+    (address, switches).prop_map(|(address, (tls, http2, proxy_protocol))| {
+        format!("[[listen]]\n{address}{tls}{http2}{proxy_protocol}")
+    })
+}
+
+/// A route with a host or a path or both.
+fn route() -> impl Strategy<Value = String> {
+    let host = perhaps(&[
+        "host = 'a.example'\n",
+        "host = 'b.a.example'\n",
+        "host = '*.Example'\n",
+        "host = '*.a.example'\n",
+        "host = '[::1]'\n",
+    ]);
+    let rest = (
+        prop::sample::select(vec!["http://h", "https://h:1", "unix:/a"]),
+        perhaps(&["profile = 'generic'\n"]),
+        perhaps(&["parameters = ['t', 'u']\n"]),
+        perhaps(&["repeated = 'first'\nconflict = 'query'\n"]),
+        perhaps(&["form_body = 'refuse'\nopen = 'cut'\n"]),
+        perhaps(&["deprecation = '@-1'\n", "deprecation = ''\n"]),
+        perhaps(&[
+            "sunset = 'Thu, 31 Dec 2026 23:59:59 GMT'\n",
+            "sunset = ''\n",
+        ]),
+    );
+    let place = (host, "(path = '(/[a-c%]{1,2}){1,3}/{0,2}'\n)?")
+        .prop_filter("for something", |(host, path)| {
+            !(host.is_empty() && path.is_empty())
+        });
+    (place, rest).prop_map(|((host, path), rest)| {
+        let (upstream, profile, parameters, repeated, form_body, deprecation, sunset) = rest;
+        format!(
+            "[[route]]\n{host}{path}upstream = '{upstream}'\n{profile}{parameters}{repeated}\
+             {form_body}{deprecation}{sunset}"
+        )
+    })
+}
+
+/// Routes in some order, and the same in another one.
+fn shuffled_routes() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
+    let place = |route: &str| {
+        let lines = route.lines().skip(1);
+        let place: Vec<_> = lines.take_while(|line| !line.starts_with("up")).collect();
+        place.join("\n").replace("/'", "'").replace("/'", "'")
+    };
+    prop::collection::vec(route(), 0..8).prop_flat_map(move |mut routes| {
+        let mut seen = Vec::new();
+        routes.retain(|route| {
+            let is_new = !seen.contains(&place(route));
+            seen.push(place(route));
+            is_new
+        });
+        (Just(routes.clone()), Just(routes).prop_shuffle())
+    })
+}
+
 proptest! {
+    #[test]
+    fn tables_are_printed_and_loaded_to_the_same(
+        listeners in (listener(0), listener(1), listener(2)),
+        (routes, shuffled) in shuffled_routes(),
+        common in perhaps(&["[relocate]\ndeprecation = '@7'\nopen = 'cut'\n"]),
+        certificates in 1_usize..4,
+        has_default in any::<bool>(),
+    ) {
+        let default = if has_default || routes.is_empty() { LEAST } else { "" };
+        let listeners = [listeners.0, listeners.1, listeners.2].concat();
+        let certificates = "[[certificate]]\nchain = '/c'\nkey = 'k'\n".repeat(certificates);
+        let load = |routes: &[String]| {
+            let text = [default, &listeners, &certificates, &routes.concat(), common].concat();
+            from_file(&text).map_err(|problems| TestCaseError::fail(format!("{text}\n{problems}")))
+        };
+        let config = load(&routes)?;
+        prop_assert_eq!(config.routes.len(), routes.len().saturating_add(usize::from(!default.is_empty())));
+        prop_assert_eq!(&load(&shuffled)?, &config, "the order in the file means nothing");
+        let printed = config.to_toml();
+        let again = from_file(&printed);
+        prop_assert_eq!(again.as_ref(), Ok(&config), "{}", printed);
+    }
+
     #[test]
     fn no_text_panics(text in any::<String>(), name in "\\PC{0,20}", value in any::<String>()) {
         let variable = format!("TOKENSHIM_{name}");
@@ -65,12 +166,17 @@ proptest! {
         nets in prop::collection::vec(any::<std::net::IpAddr>(), 0..4),
         (file, seconds) in ("[^\\x00]{1,20}", -999_999_999_999_999_i64..=999_999_999_999_999),
         mode in 0_u32..=0o777,
+        (body_size, connections) in (any::<u64>(), 0_u32..=1_000_000_000),
+        head_size in 1024_u32..=1 << 20,
     ) {
         let nets: Vec<_> = nets.iter().map(ToString::to_string).collect();
         let environment = [
             ("TOKENSHIM_TIMEOUTS__HEAD", head.as_str()),
             ("TOKENSHIM_TIMEOUTS__TUNNEL", &tunnel),
             ("TOKENSHIM_WORKERS", &workers.to_string()),
+            ("TOKENSHIM_LIMITS__BODY_SIZE", &format!("{body_size}B")),
+            ("TOKENSHIM_LIMITS__HEAD_SIZE", &format!("{head_size}B")),
+            ("TOKENSHIM_LIMITS__CONNECTIONS", &connections.to_string()),
             ("TOKENSHIM_RELOCATE__PARAMETERS", &parameters.join(",")),
             ("TOKENSHIM_TRUSTED_PROXIES", &nets.join(",")),
             ("TOKENSHIM_ACCESS_LOG__FILE", &file),

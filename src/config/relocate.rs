@@ -1,0 +1,129 @@
+//! What happens to tokens: for all routes, and for one that differs.
+
+use std::time::SystemTime;
+
+use httpdate::HttpDate;
+
+use super::choice::{Conflict, FormBody, OpenEndpoints, Profile, Repeated};
+use super::key::{self, Key};
+use super::parse::{self, Deprecation};
+use super::reader::Reader;
+
+/// The `[relocate]` section as it is for one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocate {
+    /// Which API is behind.
+    pub profile: Profile,
+    /// Names of parameters that hold a token, 1 to 16, each visible ASCII without `&;=%`.
+    pub parameters: Vec<Vec<u8>>,
+    /// One request, several different tokens in its query.
+    pub repeated: Repeated,
+    /// One request, different tokens in header and query.
+    pub conflict: Conflict,
+    /// A token in a form body.
+    pub form_body: FormBody,
+    /// A token sent to an endpoint that needs none.
+    pub open: OpenEndpoints,
+    /// `Deprecation` field for responses to moved requests.
+    pub deprecation: Option<Deprecation>,
+    /// `Sunset` field for responses to moved requests; not before `deprecation`.
+    pub sunset: Option<HttpDate>,
+}
+
+/// The names that these settings have in one of the two places.
+pub(super) struct Keys {
+    pub(super) profile: Key,
+    pub(super) parameters: Key,
+    pub(super) repeated: Key,
+    pub(super) conflict: Key,
+    pub(super) form_body: Key,
+    pub(super) open: Key,
+    pub(super) deprecation: Key,
+    pub(super) sunset: Key,
+}
+
+/// In `[relocate]`.
+pub(super) const IN_SECTION: Keys = Keys {
+    profile: key::PROFILE,
+    parameters: key::PARAMETERS,
+    repeated: key::REPEATED,
+    conflict: key::CONFLICT,
+    form_body: key::FORM_BODY,
+    open: key::OPEN,
+    deprecation: key::DEPRECATION,
+    sunset: key::SUNSET,
+};
+
+/// In `[[route]]`.
+pub(super) const IN_ROUTE: Keys = Keys {
+    profile: key::ROUTE_PROFILE,
+    parameters: key::ROUTE_PARAMETERS,
+    repeated: key::ROUTE_REPEATED,
+    conflict: key::ROUTE_CONFLICT,
+    form_body: key::ROUTE_FORM_BODY,
+    open: key::ROUTE_OPEN,
+    deprecation: key::ROUTE_DEPRECATION,
+    sunset: key::ROUTE_SUNSET,
+};
+
+impl Default for Relocate {
+    fn default() -> Self {
+        Self {
+            profile: Profile::Matrix,
+            parameters: vec![b"access_token".to_vec()],
+            repeated: Repeated::Refuse,
+            conflict: Conflict::Refuse,
+            form_body: FormBody::Relocate,
+            open: OpenEndpoints::Move,
+            deprecation: None,
+            sunset: None,
+        }
+    }
+}
+
+impl Relocate {
+    /// What is not written under `keys` is as in `otherwise`.
+    pub(super) fn read(reader: &mut Reader<'_>, keys: &Keys, otherwise: &Self) -> Self {
+        let relocate = Self {
+            profile: reader.choice(keys.profile, otherwise.profile),
+            parameters: reader
+                .list(keys.parameters, 1..=16, parse::parameter)
+                .unwrap_or_else(|| otherwise.parameters.clone()),
+            repeated: reader.choice(keys.repeated, otherwise.repeated),
+            conflict: reader.choice(keys.conflict, otherwise.conflict),
+            form_body: reader.choice(keys.form_body, otherwise.form_body),
+            open: reader.choice(keys.open, otherwise.open),
+            deprecation: reader.optional(
+                keys.deprecation,
+                parse::deprecation,
+                otherwise.deprecation,
+            ),
+            sunset: reader.optional(keys.sunset, parse::sunset, otherwise.sunset),
+        };
+        relocate.check_dates(reader, keys);
+        relocate
+    }
+
+    /// RFC 9745 section 4: what is not yet deprecated cannot be gone.
+    fn check_dates(&self, reader: &mut Reader<'_>, keys: &Keys) {
+        let (Some(deprecation), Some(sunset)) = (self.deprecation, self.sunset) else {
+            return;
+        };
+        if deprecation.is_at_or_before(SystemTime::from(sunset)) {
+            return;
+        }
+        // One of the two may be from [relocate]; where both are, it was told there.
+        if reader.has(keys.sunset) {
+            let deprecation = if reader.has(keys.deprecation) {
+                keys.deprecation
+            } else {
+                IN_SECTION.deprecation
+            };
+            let message = format!("must not be earlier than `{}`", deprecation.path());
+            reader.refuse(keys.sunset, &message);
+        } else {
+            let message = format!("must not be later than `{}`", IN_SECTION.sunset.path());
+            reader.refuse(keys.deprecation, &message);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What can change while we run: the settings of requests, and certificates.
+//!
+//! Everything is read and checked before anything is replaced, so that a bad
+//! file changes nothing. What only a restart can change is named.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use crate::{
+    config::{Config, Listen},
+    diagnostics::Masks,
+    door::Door,
+    exit::Failure,
+    settings::Settings,
+    tls,
+};
+
+/// The configuration in effect, and what was made of it.
+pub(super) struct Reloadable {
+    /// As it was at the start: listeners and threads are still what it says.
+    started: Config,
+    config: Config,
+    settings: Arc<Settings>,
+    masks: Masks,
+    /// There if a listener wants it.
+    tls: Option<Arc<tls::Server>>,
+}
+
+impl Reloadable {
+    pub(super) fn new(
+        config: Config,
+        settings: Arc<Settings>,
+        masks: Masks,
+    ) -> Result<Self, Failure> {
+        let tls = listeners_tls(&config)?;
+        Ok(Self {
+            started: config.clone(),
+            config,
+            settings,
+            masks,
+            tls,
+        })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// How connections of this listener begin.
+    pub(super) fn door(&self, listen: &Listen) -> Door {
+        Door {
+            tls: self.tls.clone().filter(|_| listen.tls),
+            http2: listen.http2,
+            proxy_protocol: listen.proxy_protocol,
+        }
+    }
+
+    /// Where requests go, for people.
+    pub(super) fn upstreams(&self) -> String {
+        let mut text = String::new();
+        for site in &self.settings.sites {
+            let separator = if text.is_empty() { "" } else { ", " };
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{separator}{}", site.upstream);
+        }
+        text
+    }
+
+    /// Reads everything anew; the new settings for the workers, if they are good.
+    pub(super) fn reload(
+        &mut self,
+        load: impl Fn() -> Result<Config, Failure>,
+    ) -> Option<Arc<Settings>> {
+        match self.try_reload(load) {
+            Ok(()) => {
+                tracing::info!(upstream = %self.upstreams(), "configuration reloaded");
+                Some(Arc::clone(&self.settings))
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "configuration not reloaded, nothing has changed");
+                None
+            }
+        }
+    }
+
+    fn try_reload(&mut self, load: impl Fn() -> Result<Config, Failure>) -> Result<(), Failure> {
+        let config = load()?;
+        let settings = Settings::new(&config, Some(&self.settings)).map_err(Failure::config)?;
+        // The last step that can fail, and it changes nothing if it does.
+        if let Some(tls) = &self.tls {
+            tls.reload().map_err(Failure::config)?;
+        }
+        let fixed = fixed(&self.started, &config);
+        if !fixed.is_empty() {
+            tracing::warn!(
+                settings = fixed.join(", "),
+                "these settings differ from those in use, a restart is needed for them"
+            );
+        }
+        self.masks.replace(Arc::clone(&settings.redactor));
+        self.settings = Arc::new(settings);
+        self.config = config;
+        Ok(())
+    }
+
+    /// Takes up certificates that have been renewed.
+    pub(super) fn look_at_certificates(&self) {
+        let Some(tls) = &self.tls else { return };
+        match tls.look() {
+            None | Some(Ok(tls::Changed::Nothing)) => {}
+            Some(Ok(tls::Changed::Certificates)) => tracing::info!("certificates reloaded"),
+            Some(Err(error)) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "certificates have changed and cannot be used, keeping those from before");
+            }
+        }
+    }
+}
+
+/// The certificates, if a listener wants any.
+pub(super) fn listeners_tls(config: &Config) -> Result<Option<Arc<tls::Server>>, Failure> {
+    if !config.listen.iter().any(|listen| listen.tls) {
+        return Ok(None);
+    }
+    let server = tls::Server::new(&config.certificates, &config.tls).map_err(Failure::config)?;
+    Ok(Some(Arc::new(server)))
+}
+
+/// The settings that differ and cannot change while we run.
+fn fixed(before: &Config, after: &Config) -> Vec<&'static str> {
+    let differs = [
+        ("listen", before.listen != after.listen),
+        ("workers", before.workers != after.workers),
+        ("admin.listen", before.admin != after.admin),
+        (
+            "access_log.format",
+            before.access_log.format != after.access_log.format,
+        ),
+        (
+            "access_log.file",
+            before.access_log.file != after.access_log.file,
+        ),
+        ("log", before.log != after.log),
+    ];
+    differs
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+}

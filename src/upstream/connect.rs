@@ -1,0 +1,188 @@
+//! Opens a connection: an address, a socket, a PROXY header, TLS.
+
+use std::{
+    cell::RefCell,
+    io,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpStream, UnixStream},
+    time::{self, Instant},
+};
+
+use super::{Addresses, Link, Pool};
+use crate::{
+    config::{ProxyHeader, Upstream},
+    http1::{
+        buffer::{self, Buffer},
+        stream::{Socket, Stream},
+    },
+    proxy_protocol,
+    settings::Settings,
+    tls,
+};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address.
+    #[error("upstream's name cannot be resolved")]
+    Unresolved(#[source] io::Error),
+    /// The socket's reason.
+    #[error("upstream cannot be reached")]
+    Refused(#[source] io::Error),
+    /// It took too long.
+    #[error("upstream did not accept the connection in time")]
+    Timeout,
+    /// No TLS, or with somebody else.
+    #[error(transparent)]
+    Tls(#[from] tls::ConnectError),
+}
+
+impl Pool {
+    /// Opens a new connection, on behalf of `client`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] of the address that was tried last.
+    pub async fn connect(
+        &self,
+        settings: &Settings,
+        buffers: &Rc<buffer::Pool>,
+        client: Option<IpAddr>,
+    ) -> Result<Link, ConnectError> {
+        let patience = settings.timeouts.connect;
+        let (stream, address) = time::timeout(patience, self.open(settings, client))
+            .await
+            .map_err(|_| ConnectError::Timeout)??;
+        Ok(Link {
+            stream: RefCell::new(stream),
+            input: Buffer::new(buffers),
+            is_reused: false,
+            address,
+            opened: Instant::now(),
+        })
+    }
+
+    async fn open(
+        &self,
+        settings: &Settings,
+        client: Option<IpAddr>,
+    ) -> Result<(Stream, Option<SocketAddr>), ConnectError> {
+        match (&self.upstream, &self.addresses) {
+            (Upstream::Unix { path }, _) => {
+                let socket = UnixStream::connect(path)
+                    .await
+                    .map_err(ConnectError::Refused)?;
+                let stream = self
+                    .introduce(Socket::Unix(socket), settings, client)
+                    .await?;
+                Ok((stream, None))
+            }
+            (Upstream::Tcp { .. }, Some(addresses)) => {
+                self.try_each(addresses, settings, client).await
+            }
+            // `new` makes addresses for every TCP upstream.
+            (Upstream::Tcp { .. }, None) => {
+                Err(ConnectError::Refused(io::ErrorKind::NotFound.into()))
+            }
+        }
+    }
+
+    /// Tries one address after the other; each gets its share of the time.
+    async fn try_each(
+        &self,
+        addresses: &Addresses,
+        settings: &Settings,
+        client: Option<IpAddr>,
+    ) -> Result<(Stream, Option<SocketAddr>), ConnectError> {
+        if addresses.is_stale(Instant::now()) {
+            addresses
+                .resolve()
+                .await
+                .map_err(ConnectError::Unresolved)?;
+        }
+        let order = addresses.in_order(Instant::now());
+        let share = share(settings.timeouts.connect, order.len());
+        let mut last = ConnectError::Timeout;
+        for address in order {
+            let attempt = async {
+                let socket = TcpStream::connect(address)
+                    .await
+                    .map_err(ConnectError::Refused)?;
+                socket.set_nodelay(true).map_err(ConnectError::Refused)?;
+                self.introduce(Socket::Tcp(socket), settings, client).await
+            };
+            let outcome = time::timeout(share, attempt)
+                .await
+                .unwrap_or(Err(ConnectError::Timeout));
+            addresses.note(address, outcome.is_ok());
+            match outcome {
+                Ok(stream) => return Ok((stream, Some(address))),
+                Err(error) => {
+                    tracing::debug!(%address, %error, "upstream address failed");
+                    last = error;
+                }
+            }
+        }
+        Err(last)
+    }
+
+    /// What comes before the first request: a PROXY header, then TLS.
+    async fn introduce(
+        &self,
+        mut socket: Socket,
+        settings: &Settings,
+        client: Option<IpAddr>,
+    ) -> Result<Stream, ConnectError> {
+        let version = match settings.upstream_proxy_protocol {
+            ProxyHeader::Off => None,
+            ProxyHeader::V1 => Some(proxy_protocol::Version::V1),
+            ProxyHeader::V2 => Some(proxy_protocol::Version::V2),
+        };
+        if let Some(version) = version {
+            let mut header = Vec::new();
+            // The port is not known of clients behind another proxy, so of none.
+            let source = client.map(|client| SocketAddr::new(client, 0));
+            proxy_protocol::push(&mut header, version, source, destination(&socket));
+            socket
+                .write_all(&header)
+                .await
+                .map_err(ConnectError::Refused)?;
+        }
+        match (&self.upstream, &settings.upstream_tls) {
+            (
+                Upstream::Tcp {
+                    tls: true, host, ..
+                },
+                Some(tls),
+            ) => {
+                let stream = tls.connect(socket, host).await?;
+                Ok(Stream::Tls(Box::new(stream)))
+            }
+            // Never in plain text where TLS was asked for.
+            (Upstream::Tcp { tls: true, .. }, None) => {
+                Err(ConnectError::Refused(io::ErrorKind::Unsupported.into()))
+            }
+            (Upstream::Tcp { tls: false, .. } | Upstream::Unix { .. }, _) => {
+                Ok(Stream::Plain(socket))
+            }
+        }
+    }
+}
+
+fn destination(socket: &Socket) -> Option<SocketAddr> {
+    match socket {
+        Socket::Tcp(socket) => socket.peer_addr().ok(),
+        Socket::Unix(_) => None,
+    }
+}
+
+/// With several addresses, one that does not answer must leave time for the others.
+fn share(whole: Duration, count: usize) -> Duration {
+    whole.div_f64(f64::from(u32::try_from(count.max(1)).unwrap_or(u32::MAX)))
+}

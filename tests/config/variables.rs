@@ -1,0 +1,164 @@
+//! Every key through its variable.
+
+use tokenshim::config::keys;
+
+use super::from_environment;
+
+#[test]
+fn every_key_has_its_variable() {
+    for (variable, value, line) in CASES {
+        let config = from_environment(&[("TOKENSHIM_UPSTREAM", "unix:/x"), (variable, value)])
+            .expect(variable);
+        assert!(
+            config.to_toml().lines().any(|printed| printed == line),
+            "{variable}\n{}",
+            config.to_toml()
+        );
+    }
+    let is_for_the_file = |key: &&str| {
+        let section = key.split('.').next();
+        section.is_some_and(|section| ["listen", "certificate", "route"].contains(&section))
+            && *key != "listen"
+    };
+    // One variable stands here twice.
+    assert_eq!(
+        CASES.len() - 1,
+        keys().filter(|key| !is_for_the_file(key)).count()
+    );
+}
+
+/// Variable, value, and the line of `print-config` that comes of it.
+const CASES: [(&str, &str, &str); 44] = [
+    ("TOKENSHIM_WORKERS", "3", "workers = 3"),
+    (
+        "TOKENSHIM_TRUSTED_PROXIES",
+        "192.0.2.1, unix",
+        "trusted_proxies = [\"192.0.2.1/32\", \"unix\"]",
+    ),
+    ("TOKENSHIM_TRUSTED_PROXIES", "", "trusted_proxies = []"),
+    ("TOKENSHIM_DRAIN_TIMEOUT", "1s", "drain_timeout = \"1s\""),
+    (
+        "TOKENSHIM_RELOCATE__PROFILE",
+        "generic",
+        "profile = \"generic\"",
+    ),
+    (
+        "TOKENSHIM_RELOCATE__PARAMETERS",
+        "access_token,token",
+        "parameters = [\"access_token\", \"token\"]",
+    ),
+    (
+        "TOKENSHIM_RELOCATE__REPEATED",
+        "first",
+        "repeated = \"first\"",
+    ),
+    (
+        "TOKENSHIM_RELOCATE__CONFLICT",
+        "header",
+        "conflict = \"header\"",
+    ),
+    (
+        "TOKENSHIM_RELOCATE__FORM_BODY",
+        "forward",
+        "form_body = \"forward\"",
+    ),
+    ("TOKENSHIM_RELOCATE__OPEN", "cut", "open = \"cut\""),
+    (
+        "TOKENSHIM_RELOCATE__DEPRECATION",
+        "@1",
+        "deprecation = \"@1\"",
+    ),
+    (
+        "TOKENSHIM_RELOCATE__SUNSET",
+        "Sun Nov  6 08:49:37 1994",
+        "sunset = \"Sun, 06 Nov 1994 08:49:37 GMT\"",
+    ),
+    ("TOKENSHIM_TIMEOUTS__HEAD", "500ms", "head = \"500ms\""),
+    ("TOKENSHIM_TIMEOUTS__IDLE", "7s", "idle = \"7s\""),
+    ("TOKENSHIM_TIMEOUTS__BODY", "7s", "body = \"7s\""),
+    ("TOKENSHIM_TIMEOUTS__SEND", "7s", "send = \"7s\""),
+    ("TOKENSHIM_TIMEOUTS__CONNECT", "7s", "connect = \"7s\""),
+    ("TOKENSHIM_TIMEOUTS__RESPONSE", "7s", "response = \"7s\""),
+    (
+        "TOKENSHIM_TIMEOUTS__UPSTREAM_IDLE",
+        "7s",
+        "upstream_idle = \"7s\"",
+    ),
+    (
+        "TOKENSHIM_TIMEOUTS__TUNNEL",
+        "365d",
+        "tunnel = \"31536000s\"",
+    ),
+    ("TOKENSHIM_ACCESS_LOG__FORMAT", "off", "format = \"off\""),
+    ("TOKENSHIM_ACCESS_LOG__FILE", "/a b", "file = \"/a b\""),
+    (
+        "TOKENSHIM_ACCESS_LOG__FINGERPRINT_KEY_FILE",
+        "/key",
+        "fingerprint_key_file = \"/key\"",
+    ),
+    ("TOKENSHIM_LOG__LEVEL", "trace", "level = \"trace\""),
+    (
+        "TOKENSHIM_UPSTREAM_PROXY_PROTOCOL",
+        "v2",
+        "upstream_proxy_protocol = \"v2\"",
+    ),
+    ("TOKENSHIM_TLS__MINIMUM", "1.3", "minimum = \"1.3\""),
+    (
+        "TOKENSHIM_TLS__CLIENT_CERTIFICATES",
+        "off",
+        "client_certificates = \"off\"",
+    ),
+    (
+        "TOKENSHIM_TLS__CLIENT_CA_FILE",
+        "/ca",
+        "client_ca_file = \"/ca\"",
+    ),
+    (
+        "TOKENSHIM_UPSTREAM_TLS__CA_FILE",
+        "/ca",
+        "ca_file = \"/ca\"",
+    ),
+    (
+        "TOKENSHIM_UPSTREAM_TLS__SERVER_NAME",
+        "2001:db8::7",
+        "server_name = \"2001:db8::7\"",
+    ),
+    (
+        "TOKENSHIM_LIMITS__HEAD_SIZE",
+        "65536B",
+        "head_size = \"64KiB\"",
+    ),
+    ("TOKENSHIM_LIMITS__HEAD_FIELDS", "7", "head_fields = 7"),
+    (
+        "TOKENSHIM_LIMITS__TARGET_LENGTH",
+        "100B",
+        "target_length = \"100B\"",
+    ),
+    (
+        "TOKENSHIM_LIMITS__BODY_SIZE",
+        "1024MiB",
+        "body_size = \"1GiB\"",
+    ),
+    ("TOKENSHIM_LIMITS__BODY_RATE", "0", "body_rate = \"0\""),
+    ("TOKENSHIM_LIMITS__CONNECTIONS", "7", "connections = 7"),
+    (
+        "TOKENSHIM_LIMITS__CONNECTIONS_PER_ADDRESS",
+        "0",
+        "connections_per_address = 0",
+    ),
+    ("TOKENSHIM_LIMITS__IN_FLIGHT", "7", "in_flight = 7"),
+    ("TOKENSHIM_LIMITS__H2_STREAMS", "7", "h2_streams = 7"),
+    ("TOKENSHIM_TIMEOUTS__HANDSHAKE", "7s", "handshake = \"7s\""),
+    (
+        "TOKENSHIM_ADMIN__LISTEN",
+        "unix:/admin",
+        "listen = \"unix:/admin\"",
+    ),
+    ("TOKENSHIM_LOG__FORMAT", "json", "format = \"json\""),
+    (
+        "TOKENSHIM_LISTEN",
+        "127.0.0.1:1",
+        "address = \"127.0.0.1:1\"",
+    ),
+    ("TOKENSHIM_UPSTREAM", "unix:/a", "upstream = \"unix:/a\""),
+];
