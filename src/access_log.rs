@@ -23,7 +23,7 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 use tokio::sync::Notify;
 
 use crate::{
-    config::AccessLogFormat, http1::head::Version, redact::Redactor, relocate::Source,
+    clock, config::AccessLogFormat, http1::head::Version, redact::Redactor, relocate::Source,
     secret::Fingerprint, target::RawTarget,
 };
 use sink::Sink;
@@ -289,7 +289,7 @@ impl Record {
             status: 0,
             bytes: 0,
             ending: Ending::default(),
-            started: Instant::now(),
+            started: clock::now(),
         };
         Self {
             lines: Rc::clone(lines),

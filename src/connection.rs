@@ -7,10 +7,9 @@
 
 use std::{io, rc::Rc, task::Poll, time::Duration};
 
-use tokio::time;
-
 use crate::{
     access_log::{Ending, Record},
+    clock,
     exchange::{self, Exchange, Next},
     http1::{
         body::Incoming,
@@ -177,7 +176,7 @@ impl<'w> Connection<'w> {
             if !self.input.is_empty() {
                 return true;
             }
-            match time::timeout(idle, self.fill_until(Phase::Draining)).await {
+            match clock::timeout(idle, self.fill_until(Phase::Draining)).await {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(Ok(_) | Err(_)) | Err(_) => return false,
             }
@@ -188,7 +187,7 @@ impl<'w> Connection<'w> {
     async fn read_head(&mut self) -> Result<usize, NoHead> {
         let mut searched = 0;
         let longest = self.setup.settings.limits.head_size;
-        let deadline = time::Instant::now().checked_add(self.setup.settings.timeouts.head);
+        let deadline = clock::now().checked_add(self.setup.settings.timeouts.head);
         loop {
             let filled = self.input.filled();
             if let Some(end) = head::end(filled, searched) {
@@ -203,11 +202,7 @@ impl<'w> Connection<'w> {
             }
             searched = filled.len();
             let fill = self.fill_until(Phase::Cut);
-            let filled = match deadline {
-                Some(deadline) => time::timeout_at(deadline, fill).await,
-                None => Ok(fill.await),
-            };
-            match filled {
+            match clock::timeout_at(deadline, fill).await {
                 Err(_) => return Err(NoHead::Refused(Refusal::HeadTimeout)),
                 Ok(Ok(0) | Err(_)) => return Err(NoHead::Gone),
                 Ok(Ok(_)) => {}
@@ -232,7 +227,7 @@ impl<'w> Connection<'w> {
     /// Reads more of a body; `Ok(false)` if the client has gone.
     async fn fill_body(&mut self) -> Result<bool, Refusal> {
         let timeout = self.setup.settings.timeouts.body;
-        match time::timeout(timeout, self.input.fill_body(&self.client)).await {
+        match clock::timeout(timeout, self.input.fill_body(&self.client)).await {
             Err(_) => Err(Refusal::BodyTimeout),
             Ok(read) => Ok(read.is_ok_and(|count| count > 0)),
         }
@@ -413,13 +408,13 @@ impl<'w> Connection<'w> {
             loop {
                 let waiting = self.input.filled().len();
                 self.input.consume(waiting);
-                match time::timeout(LINGER_IDLE, self.fill_until(Phase::Draining)).await {
+                match clock::timeout(LINGER_IDLE, self.fill_until(Phase::Draining)).await {
                     Ok(Ok(count)) if count > 0 => {}
                     Ok(Ok(_) | Err(_)) | Err(_) => return,
                 }
             }
         };
         // Either way the connection ends here.
-        let _ = time::timeout(most, wait).await;
+        let _ = clock::timeout(most, wait).await;
     }
 }

@@ -7,9 +7,7 @@
 mod download;
 mod upload;
 
-use std::{cell::Cell, rc::Rc};
-
-use tokio::time::Instant;
+use std::{cell::Cell, rc::Rc, time::Instant};
 
 use self::{
     download::{Answered, Download, ResponseError},

@@ -44,6 +44,7 @@ pub mod access_log;
 pub mod admin;
 pub mod admission;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod decimal;

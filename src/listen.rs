@@ -1,19 +1,16 @@
 //! Listening sockets, and the acceptor that hands their connections to the
 //! workers.
 
+mod owner;
+mod unix;
+
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    net::{TcpListener, UnixListener},
-    sync::watch,
-    time,
-};
+use tokio::{net::TcpListener, sync::watch, time};
 
 use crate::{
     config::Address,
@@ -21,6 +18,8 @@ use crate::{
     inherited::{Inherited, InheritedError, Socket},
     thread::{Accepted, Handle},
 };
+
+use self::unix::SocketFile;
 
 /// What nginx asks for; the kernel's own limit still applies.
 const BACKLOG: u32 = 4096;
@@ -37,38 +36,6 @@ pub struct Listener {
     socket: Socket,
     /// Made by us, and removed at the end.
     file: Option<SocketFile>,
-}
-
-/// The file of a unix socket.
-#[derive(Debug)]
-pub struct SocketFile {
-    path: PathBuf,
-    /// Device and inode: another process may have put its own in this place.
-    identity: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            identity: identity(path),
-        }
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if self.identity.is_some() && identity(&self.path) == self.identity {
-            // Whoever cannot remove it now finds it stale at the next start.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path)
-        .ok()
-        .map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// There is no socket to listen on.
@@ -110,7 +77,11 @@ impl Listener {
                 Socket::Tcp(bind_tcp(*address).map_err(failed)?).into(),
             ]),
             Address::Unix { path, mode, owner } => {
-                Ok(vec![bind_unix(path, *mode).map_err(failed)?])
+                let (listener, file) = unix::bind(path, *mode, owner.as_ref()).map_err(failed)?;
+                Ok(vec![Self {
+                    socket: Socket::Unix(listener),
+                    file: Some(file),
+                }])
             }
             Address::Inherited { name } => {
                 let sockets = inherited.take(name)?;
@@ -123,7 +94,7 @@ impl Listener {
     #[must_use]
     pub fn address(&self) -> String {
         match &self.file {
-            Some(file) => format!("unix:{}", file.path.display()),
+            Some(file) => format!("unix:{}", file.path().display()),
             None => self.socket.address(),
         }
     }
@@ -154,32 +125,6 @@ fn bind_tcp(address: std::net::SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
-    remove_stale(path)?;
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    Ok(Listener {
-        socket: Socket::Unix(listener),
-        file: Some(SocketFile::new(path)),
-    })
-}
-
-/// Removes a socket that nobody listens on, left by a process that was killed;
-/// anything else stays and makes the bind fail.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    let is_socket =
-        fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    let is_refused = || {
-        std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-    };
-    if is_socket && is_refused() {
-        fs::remove_file(path)
-    } else {
-        Ok(())
-    }
 }
 
 /// Accepts until it is told to stop and nobody waits; each connection goes to

@@ -17,6 +17,7 @@ use tokio::{sync::mpsc, task::LocalSet, time};
 use crate::{
     access_log::sink::Sink,
     admission::Admission,
+    clock,
     config::AccessLogFormat,
     door::{self, Door},
     http1::stream::Socket,
@@ -99,6 +100,7 @@ pub fn start(
     let load = Arc::<AtomicUsize>::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_unpark(clock::tick)
         .build()?;
     let handle = Handle {
         messages,
@@ -125,6 +127,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Message>) {
     let flushing = Rc::clone(&worker);
     tokio::task::spawn_local(async move { flushing.lines.keep_flushing().await });
+    tokio::task::spawn_local(clock::keep_waking());
     while worker.phase() == Phase::Running {
         heed(&worker, inbox.recv().await);
     }

@@ -12,14 +12,15 @@ use std::{
     net::SocketAddr,
     rc::Rc,
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::time::{self, Instant};
+use tokio::time;
 
 use self::addresses::Addresses;
 pub use self::connect::ConnectError;
 use crate::{
+    clock,
     config::Upstream,
     http1::{buffer::Buffer, head, stream::Shared},
 };
@@ -88,7 +89,7 @@ impl Pool {
         if idle.is_empty() {
             return None;
         }
-        let now = Instant::now();
+        let now = clock::now();
         self.refresh(now);
         loop {
             let Idle { mut link, since } = idle.pop()?;
@@ -101,7 +102,7 @@ impl Pool {
 
     /// Keeps a connection whose exchange ended cleanly.
     pub fn put(self: &Rc<Self>, mut link: Link) {
-        let now = Instant::now();
+        let now = clock::now();
         if !link.input.is_empty() || now.duration_since(link.opened) > OLDEST {
             return;
         }
@@ -117,7 +118,7 @@ impl Pool {
     async fn reap(self: Rc<Self>) {
         while !self.idle.borrow().is_empty() {
             time::sleep(self.idle_timeout.div_f32(2.0)).await;
-            let now = Instant::now();
+            let now = clock::now();
             self.idle
                 .borrow_mut()
                 .retain(|idle| now.duration_since(idle.since) < self.idle_timeout);

@@ -268,7 +268,7 @@ fn a_head_has_limits() {
             &format!("X-A: {}", "b".repeat(length - frame.len())),
         )
     };
-    let too_many = "Request header fields too large";
+    let too_large = "Request header fields too large";
     let cases = [
         (
             "long target",
@@ -286,14 +286,14 @@ fn a_head_has_limits() {
             "long field",
             format!("GET /p HTTP/1.1\r\nHost: h\r\nX-A: {long}\r\n\r\n"),
             431,
-            too_many,
+            too_large,
         ),
-        ("one byte too long", head(32 * 1024 + 1), 431, too_many),
+        ("one byte too long", head(32 * 1024 + 1), 431, too_large),
         (
             "one field too many",
             format!("GET /p HTTP/1.1\r\nHost: h\r\n{}\r\n", many(100)),
             431,
-            too_many,
+            "Too many request header fields",
         ),
     ];
     let upstream = Upstream::plain();

@@ -56,7 +56,10 @@ fn idle_clients_are_closed() {
 #[test]
 fn a_body_may_be_slow_but_not_stop() {
     let upstream = Upstream::echo();
-    let shim = Shim::start(&upstream, "[timeouts]\nbody = \"500ms\"\n");
+    let shim = Shim::start(
+        &upstream,
+        "[timeouts]\nbody = \"500ms\"\n[limits]\nbody_rate = \"0\"\n",
+    );
     let head = "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\n";
     let mut slow = shim.connect();
     slow.send(head);

@@ -2,11 +2,10 @@
 
 use std::{rc::Rc, task::Poll, time::Duration};
 
-use tokio::time::{self, Instant};
-
 use super::Progress;
 use crate::{
     access_log::Record,
+    clock,
     http1::{
         body::{BodyError, Incoming, Outgoing, Relay},
         buffer::Buffer,
@@ -165,7 +164,7 @@ impl Download<'_> {
     fn begin(&mut self, end: usize, out: &mut Vec<u8>) -> Result<Begin, ResponseError> {
         let plan = self.plan;
         let bytes = self.input.filled().get(..end).unwrap_or_default();
-        let mut fields = [httparse::EMPTY_HEADER; response::MOST_FIELDS];
+        let mut fields = response::EMPTY_ROOM;
         let head = response::parse(bytes, plan.is_head, &mut fields)
             .map_err(|_| ResponseError::Malformed)?;
         if head.status < 200 {
@@ -226,16 +225,15 @@ impl Download<'_> {
 
 /// Ends when the upstream has been silent for `patience` after sending ended. A request that is still on its way has time-outs of its own.
 async fn lose_patience(progress: &Progress, patience: Duration) {
-    let mut from = Instant::now();
-    while let Some(deadline) = from.checked_add(patience) {
-        time::sleep_until(deadline).await;
-        from = progress.sending_ended.get().unwrap_or_else(Instant::now);
+    let mut from = clock::now();
+    loop {
+        clock::sleep_until(from.checked_add(patience)).await;
+        from = progress.sending_ended.get().unwrap_or_else(clock::now);
         if from
             .checked_add(patience)
-            .is_some_and(|deadline| deadline <= Instant::now())
+            .is_some_and(|deadline| deadline <= clock::now())
         {
             return;
         }
     }
-    std::future::pending::<()>().await;
 }

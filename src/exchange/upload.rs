@@ -2,10 +2,9 @@
 
 use std::io;
 
-use tokio::time::Instant;
-
 use super::{Body, Progress};
 use crate::{
+    clock,
     http1::{
         body::{BodyError, Incoming, Outgoing, Relay},
         buffer::Buffer,
@@ -66,7 +65,7 @@ impl Upload<'_> {
             Err(BodyError::SinkFailed(_) | BodyError::SinkTimeout) => {}
             Err(error) => return error,
         }
-        self.progress.sending_ended.set(Some(Instant::now()));
+        self.progress.sending_ended.set(Some(clock::now()));
         watch(self.client, input).await
     }
 }

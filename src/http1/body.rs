@@ -5,14 +5,13 @@
 
 use std::{io, time::Duration};
 
-use tokio::time::{self, Instant};
-
 use super::{
     buffer::Buffer,
     chunked::{self, BadChunk, Chunks, Piece},
     length::Length,
     stream::{self, Shared},
 };
+use crate::clock;
 
 /// Which side ended a body early, and how.
 #[derive(Debug, thiserror::Error)]
@@ -274,8 +273,8 @@ impl Relay<'_> {
 
     /// Reads once more.
     async fn read(&mut self, pace: &mut Pace) -> Result<(), BodyError> {
-        let since = self.least_rate.map(|least| (least, Instant::now()));
-        let count = time::timeout(self.source_timeout, self.input.fill_body(self.source))
+        let since = self.least_rate.map(|least| (least, clock::now()));
+        let count = clock::timeout(self.source_timeout, self.input.fill_body(self.source))
             .await
             .map_err(|_| BodyError::SourceTimeout)?
             .map_err(BodyError::SourceFailed)?;

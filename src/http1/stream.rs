@@ -14,10 +14,9 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
-    time,
 };
 
-use crate::{http2, tls};
+use crate::{clock, http2, tls};
 
 /// A connected socket of either family.
 #[derive(Debug)]
@@ -164,7 +163,10 @@ pub async fn write_all(stream: &Shared, parts: [&[u8]; 3], patience: Duration) -
         let write = std::future::poll_fn(|cx| {
             Pin::new(&mut *stream.borrow_mut()).poll_write_vectored(cx, &rest)
         });
-        match time::timeout(patience, write).await?? {
+        match clock::timeout(patience, write)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??
+        {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             count => written = written.saturating_add(count),
         }
@@ -172,7 +174,9 @@ pub async fn write_all(stream: &Shared, parts: [&[u8]; 3], patience: Duration) -
     if !matches!(*stream.borrow(), Stream::Plain(_)) {
         // TLS and HTTP/2 may have taken more than their socket has.
         let flush = std::future::poll_fn(|cx| Pin::new(&mut *stream.borrow_mut()).poll_flush(cx));
-        time::timeout(patience, flush).await??;
+        clock::timeout(patience, flush)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! It is our own output, so whatever does not parse is a defect of ours; it ends
 //! the stream, and never becomes half an answer.
 
-use std::io;
+use std::{io, mem::MaybeUninit};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -17,7 +17,7 @@ use crate::http1::{
 /// The most fields of an answer: an upstream's, and those that we add.
 const MOST_FIELDS: usize = response::MOST_FIELDS + 16;
 
-/// Most answers have fewer, and need less preparing.
+/// The most trailers.
 const FEW_FIELDS: usize = 32;
 
 /// The engine wrote what is not an answer.
@@ -48,12 +48,8 @@ pub struct Head {
 ///
 /// [`BadAnswer`]; a `101` is one, since nothing is upgraded here.
 pub fn parse(head: &[u8], to_head: bool) -> Result<Head, BadAnswer> {
-    let mut few = [httparse::EMPTY_HEADER; FEW_FIELDS];
-    if let Ok(head) = response::parse(head, to_head, &mut few) {
-        return translate(&head);
-    }
-    let mut many = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    translate(&response::parse(head, to_head, &mut many).map_err(|_| BadAnswer)?)
+    let mut room = [MaybeUninit::uninit(); MOST_FIELDS];
+    translate(&response::parse(head, to_head, &mut room).map_err(|_| BadAnswer)?)
 }
 
 fn translate(head: &response::ResponseHead<'_, '_>) -> Result<Head, BadAnswer> {

@@ -95,6 +95,7 @@ impl Frames {
 /// What a connection has asked for, and how often for nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
+    has_begun: bool,
     idle: u64,
     bytes: u64,
     opened: u64,
@@ -104,6 +105,7 @@ pub struct Tally {
 impl Tally {
     /// A frame came.
     pub fn received(&mut self, frame: Frame) {
+        self.has_begun = true;
         match frame.kind {
             // Half a kilobyte for nobody: h2 has a budget for small ones.
             DATA | HEADERS | CONTINUATION if frame.length > 0 => {
@@ -123,10 +125,10 @@ impl Tally {
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 
-    /// Whether the frames came at all.
+    /// Whether a frame came at all.
     #[must_use]
     pub const fn has_begun(&self) -> bool {
-        self.idle > 0 || self.bytes > 0
+        self.has_begun
     }
 
     /// Whether there were far too many.

@@ -8,10 +8,10 @@ use std::{
     cell::{Cell, RefCell},
     io,
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::time::Instant;
+use crate::clock;
 
 /// How long an answer of the resolver is believed.
 const FRESH: Duration = Duration::from_secs(10);
@@ -76,7 +76,7 @@ impl Addresses {
     /// The resolver's, or `NotFound` if it knows the name but no address.
     pub(super) async fn resolve(&self) -> io::Result<()> {
         // Set first: of many requests at once, one asks.
-        self.resolved.set(Some(Instant::now()));
+        self.resolved.set(Some(clock::now()));
         let found = match tokio::net::lookup_host((self.host.as_str(), self.port)).await {
             Ok(found) => found.collect::<Vec<_>>(),
             Err(error) if self.known.borrow().is_empty() => return Err(error),
@@ -130,13 +130,13 @@ impl Addresses {
     }
 
     /// Notes how an attempt to connect went.
-    pub(super) fn note(&self, address: SocketAddr, works: bool) {
+    pub(super) fn note(&self, address: SocketAddr, works: bool, now: Instant) {
         let mut known = self.known.borrow_mut();
         if let Some(candidate) = known
             .iter_mut()
             .find(|candidate| candidate.address == address)
         {
-            candidate.failed = (!works).then(Instant::now);
+            candidate.failed = (!works).then_some(now);
         }
     }
 }
@@ -149,46 +149,41 @@ mod tests {
         SocketAddr::from(([192, 0, 2, last], 80))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn tries_what_works_first() {
+    #[test]
+    fn tries_what_works_first() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(1);
         let addresses = Addresses::new("hs.example", 80);
-        assert!(addresses.is_stale(Instant::now()), "never asked");
-        addresses
-            .learn(vec![address(1), address(2), address(3)])
-            .unwrap();
-        let order = || addresses.in_order(Instant::now());
+        assert!(addresses.is_stale(start), "never asked");
+        let all = [address(1), address(2), address(3)];
+        addresses.learn(all.to_vec()).unwrap();
+        let order = |now| addresses.in_order(now);
+        assert_eq!(order(start), all, "the resolver's order");
+        addresses.note(address(1), false, start);
         assert_eq!(
-            order(),
-            [address(1), address(2), address(3)],
-            "the resolver's order"
-        );
-        addresses.note(address(1), false);
-        assert_eq!(
-            order(),
+            order(start),
             [address(2), address(3), address(1)],
             "failed comes last"
         );
-        tokio::time::advance(Duration::from_secs(1)).await;
-        addresses.note(address(2), false);
-        addresses.note(address(3), false);
-        assert_eq!(order().len(), 3, "none is given up");
-        assert_eq!(order().first(), Some(&address(1)), "the longest ago first");
-        addresses.note(address(3), true);
-        assert_eq!(order().first(), Some(&address(3)), "works again");
-        tokio::time::advance(SICK).await;
-        assert_eq!(order(), [address(1), address(2), address(3)], "forgiven");
+        addresses.note(address(2), false, later);
+        addresses.note(address(3), false, later);
+        assert_eq!(order(later).len(), 3, "none is given up");
+        assert_eq!(order(later), all, "the longest ago first");
+        addresses.note(address(3), true, later);
+        assert_eq!(order(later).first(), Some(&address(3)), "works again");
+        assert_eq!(order(later + SICK), all, "forgiven");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn follows_the_name() {
+    #[test]
+    fn follows_the_name() {
+        let now = Instant::now();
         let addresses = Addresses::new("hs.example", 80);
         addresses.learn(vec![address(1), address(2)]).unwrap();
-        addresses.note(address(2), false);
+        addresses.note(address(2), false, now);
         addresses.learn(vec![address(2), address(3)]).unwrap();
         assert!(!addresses.contain(address(1)), "it has moved away");
-        let order = addresses.in_order(Instant::now());
         assert_eq!(
-            order,
+            addresses.in_order(now),
             [address(3), address(2)],
             "its failure is not forgotten"
         );

@@ -11,11 +11,12 @@ use std::{
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpStream, UnixStream},
-    time::{self, Instant},
+    time,
 };
 
 use super::{Addresses, Link, Pool};
 use crate::{
+    clock,
     config::{ProxyHeader, Upstream},
     http1::{
         buffer::{self, Buffer},
@@ -64,7 +65,7 @@ impl Pool {
             input: Buffer::new(buffers),
             is_reused: false,
             address,
-            opened: Instant::now(),
+            opened: clock::now(),
         })
     }
 
@@ -100,13 +101,13 @@ impl Pool {
         settings: &Settings,
         client: Option<IpAddr>,
     ) -> Result<(Stream, Option<SocketAddr>), ConnectError> {
-        if addresses.is_stale(Instant::now()) {
+        if addresses.is_stale(clock::now()) {
             addresses
                 .resolve()
                 .await
                 .map_err(ConnectError::Unresolved)?;
         }
-        let order = addresses.in_order(Instant::now());
+        let order = addresses.in_order(clock::now());
         let share = share(settings.timeouts.connect, order.len());
         let mut last = ConnectError::Timeout;
         for address in order {
@@ -120,7 +121,7 @@ impl Pool {
             let outcome = time::timeout(share, attempt)
                 .await
                 .unwrap_or(Err(ConnectError::Timeout));
-            addresses.note(address, outcome.is_ok());
+            addresses.note(address, outcome.is_ok(), clock::now());
             match outcome {
                 Ok(stream) => return Ok((stream, Some(address))),
                 Err(error) => {
