@@ -10,10 +10,17 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use tokenshim::{
     http1::{
         chunked::{Chunks, Piece},
-        head, survey,
+        head,
+        length::Length,
+        survey,
+    },
+    http2::{
+        answer::{self, Body, Step},
+        request,
     },
     proxy_protocol::{self, Parsed, ReadError, Version},
     redact::{self, MASK},
@@ -240,4 +247,88 @@ fn say_again(endpoints: Option<proxy_protocol::Endpoints>) {
             assert_eq!(plain(Some(found.destination)), plain(destination));
         }
     }
+}
+/// A request over HTTP/2, its parts on lines: one head, and nothing added to it.
+pub(crate) fn http2_request(bytes: &[u8]) {
+    let mut lines = bytes.split(|&byte| byte == b'\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let Ok(method) = Method::from_bytes(next()) else {
+        return;
+    };
+    let mut uri = http::uri::Parts::default();
+    uri.path_and_query = http::uri::PathAndQuery::try_from(next()).ok();
+    if let Ok(authority) = http::uri::Authority::try_from(next()) {
+        uri.scheme = uri
+            .path_and_query
+            .is_some()
+            .then_some(http::uri::Scheme::HTTP);
+        uri.authority = Some(authority);
+    }
+    let mut head = Request::new(());
+    *head.method_mut() = method;
+    *head.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
+    for line in lines {
+        let at = memchr::memchr(b'=', line).unwrap_or(line.len());
+        let (name, value) = line.split_at(at);
+        let value = HeaderValue::from_bytes(value.get(1..).unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), value) {
+            head.headers_mut().append(name, value);
+        }
+    }
+    for is_ended in [true, false] {
+        let mut out = Vec::new();
+        let framing = request::push_head(&mut out, &head, is_ended);
+        assert_eq!(head::end(&out, 0), Some(out.len()), "one head");
+        let mut fields = vec![httparse::EMPTY_HEADER; 1000];
+        let Ok(parsed) = head::parse(&out, &mut fields) else {
+            continue;
+        };
+        assert_eq!(parsed.method, head.method().as_str().as_bytes());
+        assert!(
+            parsed.fields.len() <= head.headers().len() + 2,
+            "a field more"
+        );
+        let count = |name: &str| {
+            let is = |field: &&head::Field<'_>| field.name == name;
+            parsed.fields.iter().filter(is).count()
+        };
+        assert!(count("host") <= 1 && count("cookie") <= 1);
+        let is_chunked = framing == request::Framing::Chunked;
+        assert_eq!(count("transfer-encoding"), usize::from(is_chunked));
+        assert!(!is_chunked || count("content-length") == 0, "two lengths");
+    }
+}
+
+/// An answer of the engine: how it is written does not matter, and no more comes
+/// out of it than went in.
+pub(crate) fn http2_answer(bytes: &[u8]) {
+    let end = head::end(bytes, 0).unwrap_or(0);
+    let (head, body) = bytes.split_at(end);
+    let length = answer::parse(head, false).map_or(Length::Chunked, |head| head.length);
+    let whole = read_answer(body, length, usize::MAX, usize::MAX);
+    for (step, room) in [(1, 1), (2, 7), (7, 2)] {
+        assert_eq!(read_answer(body, length, step, room), whole, "step {step}");
+    }
+}
+
+/// The body, and whether it ended; `None` for one that is not framed so.
+fn read_answer(wire: &[u8], length: Length, step: usize, room: usize) -> Option<(Vec<u8>, bool)> {
+    let (mut body, mut out) = (Body::new(length), Vec::new());
+    for piece in wire.chunks(step.min(wire.len().max(1))) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let promised = body.data_in(&[rest]);
+            let count = match body.next(rest, room).ok()? {
+                Step::Framing(count) | Step::End(count, _) => count,
+                Step::Data(count) => {
+                    assert!(count <= room && count <= promised, "more than promised");
+                    out.extend_from_slice(&rest[..count]);
+                    count
+                }
+                Step::Full => panic!("there is room"),
+            };
+            rest = &rest[count..];
+        }
+    }
+    Some((out, body.is_ended()))
 }

@@ -23,8 +23,15 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 use tokio::sync::Notify;
 
 use crate::{
-    clock, config::AccessLogFormat, http1::head::Version, redact::Redactor, relocate::Source,
-    secret::Fingerprint, target::RawTarget,
+    clock,
+    config::AccessLogFormat,
+    http1::head::Version,
+    metrics::{self, Finished, Method, Rewrite, TokenSource},
+    redact::Redactor,
+    relocate::{Relocated, Source},
+    requirement::RouteClass,
+    secret::Fingerprint,
+    target::RawTarget,
 };
 use sink::Sink;
 
@@ -116,6 +123,7 @@ pub struct Lines {
     format: AccessLogFormat,
     redactor: RefCell<Arc<Redactor>>,
     sink: Sink,
+    counters: Rc<metrics::Worker>,
     block: RefCell<Vec<u8>>,
     spare_text: RefCell<Vec<Vec<u8>>>,
     stamp: RefCell<Stamp>,
@@ -125,13 +133,19 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// A log that hands its lines to `sink`.
+    /// A log that hands its lines to `sink`, and counts them in `counters`.
     #[must_use]
-    pub fn new(format: AccessLogFormat, redactor: Arc<Redactor>, sink: Sink) -> Rc<Self> {
+    pub fn new(
+        format: AccessLogFormat,
+        redactor: Arc<Redactor>,
+        sink: Sink,
+        counters: Rc<metrics::Worker>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             format,
             redactor: RefCell::new(redactor),
             sink,
+            counters,
             block: RefCell::default(),
             spare_text: RefCell::default(),
             stamp: RefCell::new(Stamp::at(SystemTime::now())),
@@ -266,7 +280,17 @@ fn seconds(time: SystemTime) -> u64 {
 pub struct Record {
     lines: Rc<Lines>,
     entry: Entry,
+    count: Count,
     is_void: bool,
+}
+
+/// What is counted of an exchange, beside what its line says.
+#[derive(Debug)]
+struct Count {
+    method: Method,
+    route: RouteClass,
+    source: Option<TokenSource>,
+    request_bytes: u64,
 }
 
 impl Record {
@@ -291,9 +315,16 @@ impl Record {
             ending: Ending::default(),
             started: clock::now(),
         };
+        lines.counters.begun();
         Self {
             lines: Rc::clone(lines),
             entry,
+            count: Count {
+                method: Method::Other,
+                route: RouteClass::Other,
+                source: None,
+                request_bytes: 0,
+            },
             is_void: false,
         }
     }
@@ -310,6 +341,7 @@ impl Record {
         reason = "the log that masks: nothing raw is kept"
     )]
     pub fn request(&mut self, method: &[u8], target: RawTarget<'_>, version: Option<Version>) {
+        self.count.method = Method::of(method);
         self.entry.method = self.keep(method);
         self.entry.target = self.keep(target.expose());
         self.entry.version = version;
@@ -327,10 +359,25 @@ impl Record {
         self.entry.user_agent = user_agent.map(|text| self.keep(text));
     }
 
-    /// Notes the credential.
-    pub fn credential(&mut self, source: Source, fingerprint: Option<Fingerprint>) {
-        self.entry.source = source;
+    /// Notes what kind of request it is.
+    pub fn route(&mut self, route: RouteClass) {
+        self.lines.counters.rerouted(self.count.route, route);
+        self.count.route = route;
+    }
+
+    /// Notes what relocation did, and the token's fingerprint.
+    pub fn credential(&mut self, relocated: &Relocated<'_>, fingerprint: Option<Fingerprint>) {
+        self.entry.source = relocated.source;
         self.entry.fingerprint = fingerprint;
+        self.count.source = Some(TokenSource::of(relocated));
+        if let Some(rewrite) = Rewrite::of(relocated) {
+            self.lines.counters.rewritten(rewrite);
+        }
+    }
+
+    /// Counts bytes of the request's body.
+    pub fn received(&mut self, bytes: u64) {
+        self.count.request_bytes = self.count.request_bytes.saturating_add(bytes);
     }
 
     /// Notes that an answer began.
@@ -364,12 +411,23 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        if self.is_void {
+            return self.lines.counters.forgotten(self.count.route);
+        }
         if self.entry.ending == Ending::ClientGone && self.lines.is_stopping.get() {
             self.entry.ending = Ending::Drained;
         }
-        if !self.is_void {
-            self.lines.write(&self.entry);
-        }
+        self.lines.counters.finished(&Finished {
+            method: self.count.method,
+            status: self.entry.status,
+            route: self.count.route,
+            source: self.count.source,
+            ending: self.entry.ending,
+            duration: clock::now().saturating_duration_since(self.entry.started),
+            request_bytes: self.count.request_bytes,
+            response_bytes: self.entry.bytes,
+        });
+        self.lines.write(&self.entry);
         self.lines.take_back(std::mem::take(&mut self.entry.text));
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         stream::{self, Shared, Stream},
     },
     hygiene::Peer,
+    metrics::Timeout,
     plan::{self, Plan, Verdict},
     refusal::{self, Malformed, Refusal, Reply},
     worker::{Phase, Setup, Worker},
@@ -178,7 +179,11 @@ impl<'w> Connection<'w> {
             }
             match clock::timeout(idle, self.fill_until(Phase::Draining)).await {
                 Ok(Ok(count)) if count > 0 => {}
-                Ok(Ok(_) | Err(_)) | Err(_) => return false,
+                Ok(Ok(_) | Err(_)) => return false,
+                Err(_) => {
+                    self.worker.metrics.timed_out(Timeout::Idle);
+                    return false;
+                }
             }
         }
     }
@@ -331,6 +336,7 @@ impl<'w> Connection<'w> {
         record: &mut Record,
     ) -> Next {
         tracing::debug!(status = refusal.status(), reason = %refusal, "answered by ourselves");
+        self.worker.metrics.rejected(refusal);
         self.say(plan, unread, record, refusal.status(), |reply, out| {
             refusal.write(reply, out)
         })

@@ -18,6 +18,7 @@ use crate::{
     http1::stream::{Shared, Socket, Stream},
     http2,
     hygiene::Peer,
+    metrics::{self, Handshake, Protocol, Timeout, Tls},
     proxy_protocol,
     refusal::Refusal,
     settings::Settings,
@@ -53,6 +54,7 @@ enum Closed {
 
 /// Serves one connection to its end; gives back what is still open of it.
 pub async fn enter(worker: Rc<Worker>, mut socket: Socket, door: Arc<Door>) -> Option<Shared> {
+    worker.metrics.accepted();
     let setup = worker.setup();
     let limits = &setup.settings.limits;
     let deadline = Instant::now().checked_add(setup.settings.timeouts.handshake);
@@ -62,7 +64,7 @@ pub async fn enter(worker: Rc<Worker>, mut socket: Socket, door: Arc<Door>) -> O
     };
     let peer = match within(deadline, identify(&mut socket, &door, &setup.settings)).await {
         Ok(peer) => peer,
-        Err(closed) => return report(&closed),
+        Err(closed) => return report(&closed, &worker.metrics),
     };
     // A trusted proxy has the connections of many.
     if let (Some(address), false) = (peer.address, peer.is_trusted)
@@ -72,9 +74,12 @@ pub async fn enter(worker: Rc<Worker>, mut socket: Socket, door: Arc<Door>) -> O
     }
     let (stream, is_http2) = match within(deadline, open(socket, &door)).await {
         Ok(opened) => opened,
-        Err(closed) => return report(&closed),
+        Err(closed) => return report(&closed, &worker.metrics),
     };
     drop(setup);
+    if door.tls.is_some() {
+        worker.metrics.shook_hands(Handshake::Ok);
+    }
     serve(worker, stream, peer, is_http2, &door).await
     // The ticket is given back here.
 }
@@ -139,7 +144,11 @@ async fn serve(
         return None;
     }
     let knows_preface = door.http2 && door.tls.is_none();
-    match connection::serve(&worker, stream, peer, knows_preface).await {
+    let metrics = Rc::clone(&worker.metrics);
+    let open = metrics.open(Protocol::Http1, Tls::from(peer.is_tls));
+    let served = connection::serve(&worker, stream, peer, knows_preface).await;
+    drop(open);
+    match served {
         Served::Ended(client) => Some(client),
         Served::Http2 { client, read } => {
             serve_http2(worker, client.into_inner(), peer, read).await;
@@ -150,6 +159,7 @@ async fn serve(
 
 /// Each stream is a connection of its own to all that is behind the door.
 async fn serve_http2(worker: Rc<Worker>, stream: Stream, peer: Peer, read: Vec<u8>) {
+    let _open = worker.metrics.open(Protocol::Http2, Tls::from(peer.is_tls));
     let setup = worker.setup();
     let (timeouts, limits) = (&setup.settings.timeouts, &setup.settings.limits);
     let limits = http2::Limits {
@@ -200,7 +210,12 @@ async fn turn_away(
     Some(connection::turn_away(worker, Stream::Plain(socket), peer, refusal).await)
 }
 
-fn report(closed: &Closed) -> Option<Shared> {
+fn report(closed: &Closed, metrics: &metrics::Worker) -> Option<Shared> {
+    match closed {
+        Closed::Timeout => metrics.timed_out(Timeout::Handshake),
+        Closed::NoTls(_) => metrics.shook_hands(Handshake::Failed),
+        Closed::NoAddress(_) | Closed::NoHeader(_) | Closed::Stranger => {}
+    }
     let cause = std::error::Error::source(closed).map(ToString::to_string);
     tracing::debug!(reason = %closed, cause, "connection closed before it began");
     None

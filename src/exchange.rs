@@ -16,6 +16,7 @@ use self::{
 use crate::{
     access_log::{Ending, Record},
     http1::{body::BodyError, buffer::Buffer, chunked::BadChunk, length::Length, stream::Shared},
+    metrics::{self, ConnectFailure, Timeout},
     plan::Plan,
     refusal::{Malformed, Refusal},
     tunnel,
@@ -68,35 +69,45 @@ enum Attempt {
 pub async fn run(mut exchange: Exchange<'_>, head: &mut Vec<u8>) -> Result<Next, Refusal> {
     let (worker, setup) = (exchange.worker, exchange.setup);
     let (_, pool) = setup.site(exchange.plan.site).ok_or(Refusal::Internal)?;
-    if let Some(link) = pool.take()
-        && let Attempt::Done(next) = exchange.attempt(pool, link, head).await?
-    {
-        return Ok(next);
+    let mut kind = metrics::Attempt::New;
+    if let Some(link) = pool.take() {
+        worker.metrics.attempted(metrics::Attempt::Reused);
+        if let Attempt::Done(next) = exchange.attempt(pool, link, head).await? {
+            return Ok(next);
+        }
+        kind = metrics::Attempt::Retried;
     }
+    worker.metrics.attempted(kind);
     // The second attempt, if it is one, gets a connection that nobody used. Boxed:
     // a TLS handshake is large, and must not be part of every request that waits.
     let connect = Box::pin(pool.connect(&setup.settings, &worker.buffers, exchange.plan.client));
     let link = tokio::select! {
         biased;
-        link = connect => link.map_err(|error| not_connected(&error))?,
+        link = connect => link.map_err(|error| not_connected(&error, &worker.metrics))?,
         // Nobody waits for the answer any more: nothing is sent.
         _ = upload::watch(exchange.client, exchange.input) => return Ok(Next::Close),
     };
+    worker.metrics.connected();
     match exchange.attempt(pool, link, head).await? {
         Attempt::Done(next) => Ok(next),
         Attempt::Stale => Err(Refusal::UpstreamBroken),
     }
 }
 
-fn not_connected(error: &ConnectError) -> Refusal {
+fn not_connected(error: &ConnectError, metrics: &metrics::Worker) -> Refusal {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(%error, cause, "request not forwarded");
-    match error {
-        ConnectError::Unresolved(_) | ConnectError::Refused(_) | ConnectError::Tls(_) => {
-            Refusal::UpstreamDown
+    let (failure, refusal) = match error {
+        ConnectError::Unresolved(_) => (ConnectFailure::Name, Refusal::UpstreamDown),
+        ConnectError::Refused(error) => (ConnectFailure::of(error), Refusal::UpstreamDown),
+        ConnectError::Tls(_) => (ConnectFailure::Tls, Refusal::UpstreamDown),
+        ConnectError::Timeout => {
+            metrics.timed_out(Timeout::Connect);
+            (ConnectFailure::Timeout, Refusal::UpstreamTimeout)
         }
-        ConnectError::Timeout => Refusal::UpstreamTimeout,
-    }
+    };
+    metrics.not_connected(failure);
+    refusal
 }
 
 /// Where the request's body is.
@@ -137,6 +148,7 @@ impl Exchange<'_> {
         let body = self.body();
         let can_repeat = link.is_reused && self.plan.is_idempotent && body != Body::Coming;
         let progress = Progress::default();
+        let mut received = 0;
         let ended = {
             let upload = Upload {
                 settings: &self.setup.settings,
@@ -144,6 +156,7 @@ impl Exchange<'_> {
                 client: self.client,
                 upstream: &link.stream,
                 body,
+                moved: &mut received,
                 progress: &progress,
             };
             let download = Download {
@@ -158,10 +171,12 @@ impl Exchange<'_> {
             };
             drive(upload.run(self.input, head), download.run()).await
         };
+        self.record.received(received);
         match ended {
             Ended::Response(Ok(answered)) => {
                 if let Body::AtHand(length) = body {
                     self.input.consume(length);
+                    self.record.received(length as u64);
                 }
                 Ok(Attempt::Done(
                     self.finish(pool, &answered, link, progress.is_sent.get())
@@ -230,11 +245,13 @@ impl Exchange<'_> {
         let (refusal, ending) = match error {
             ResponseError::Body(BodyError::SinkFailed(_)) => return Ok(Next::Close),
             ResponseError::Body(BodyError::SinkTimeout) => {
+                self.worker.metrics.timed_out(Timeout::Send);
                 self.record.end(Ending::ClientTimeout);
                 return Ok(Next::Close);
             }
             ResponseError::Cut => (Refusal::Draining, Ending::Drained),
             ResponseError::Timeout | ResponseError::Body(BodyError::SourceTimeout) => {
+                self.worker.metrics.timed_out(Timeout::Response);
                 (Refusal::UpstreamTimeout, Ending::UpstreamTimeout)
             }
             ResponseError::Closed { .. }

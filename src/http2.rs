@@ -22,6 +22,21 @@
 //! streams; [`frames`] counts those, and a connection that sends far more of
 //! them than there is work for ends with `ENHANCE_YOUR_CALM`.
 //!
+//! # Request targets
+//!
+//! Over HTTP/1 a target may have any byte that nginx takes. Here h2 reads it
+//! first, with the `http` crate's grammar, and gives no way to see what that
+//! refuses:
+//!
+//! - `<`, `>`, a backtick in the path and `"` in the query, control bytes, and a
+//!   target that begins with neither `/`, `?`, `#` nor `*`: the stream is reset
+//!   with `PROTOCOL_ERROR`, without an answer and without a line in the log;
+//! - bytes that are not UTF-8: the whole connection ends with `PROTOCOL_ERROR`;
+//! - `#` and what follows it is cut off, and the rest is served.
+//!
+//! UTF-8, `{`, `}`, `|`, `\`, `^`, `"` in the path and a backtick in the query pass
+//! as they are.
+//!
 //! # What is never offered
 //!
 //! Upgrades, extended CONNECT and server push. A `CONNECT` is refused by the

@@ -36,6 +36,7 @@
 //! any field is added, or a client could name the new `Authorization` in its
 //! `Connection` and have it dropped.
 //!
+//! What happened to you is counted in [`metrics`], which [`admin`] shows.
 //! [`cli`], [`exit`], [`demo`] and [`healthcheck`] are the program around it;
 //! [`diagnostics`] is its own log, masked as well. [`percent`] decodes,
 //! [`scan`] looks and [`decimal`] counts for all of them.

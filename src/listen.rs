@@ -19,7 +19,7 @@ use crate::{
     thread::{Accepted, Handle},
 };
 
-use self::unix::SocketFile;
+pub use self::unix::SocketFile;
 
 /// What nginx asks for; the kernel's own limit still applies.
 const BACKLOG: u32 = 4096;
@@ -97,6 +97,12 @@ impl Listener {
             Some(file) => format!("unix:{}", file.path().display()),
             None => self.socket.address(),
         }
+    }
+
+    /// The socket alone, for those who look after administrators.
+    #[must_use]
+    pub fn into_parts(self) -> (Socket, Option<SocketFile>) {
+        (self.socket, self.file)
     }
 
     async fn accept(&self) -> io::Result<Accepted> {

@@ -256,6 +256,7 @@ impl<'r, 'f> Parts<'r, 'f> {
             head, target, site, ..
         } = self;
         plan.site = self.number;
+        record.route(relocate::route_class(target, site.policy.profile));
         let endpoint = relocate::endpoint(head.method, target, site.policy.profile);
         if endpoint.api == Api::Identity {
             plan.dialect = Dialect::Identity;
@@ -298,7 +299,7 @@ impl<'r, 'f> Parts<'r, 'f> {
             },
             &site.policy,
         );
-        record.credential(relocated.source, self.fingerprint(&relocated));
+        record.credential(&relocated, self.fingerprint(&relocated));
         let credential = relocated.credential?;
         let is_missing = matches!(credential, Credential::Absent) && !self.may_hide_token();
         if endpoint.class == Class::Required && is_missing {

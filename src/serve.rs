@@ -7,6 +7,7 @@
 //! after `drain_timeout` is told to come again. A second signal does not wait.
 //! SIGUSR1 and SIGHUP open the log file anew.
 
+mod administration;
 mod reload;
 mod signals;
 
@@ -19,6 +20,7 @@ use tokio::{
 };
 
 use self::{
+    administration::Administration,
     reload::Reloadable,
     signals::{Request, Signals},
 };
@@ -31,10 +33,12 @@ use crate::{
     exit::Failure,
     inherited::Inherited,
     listen::{self, Listener},
+    metrics::Registry,
     requirement,
     settings::Settings,
     systemd,
     thread::{self, Handle, Message},
+    worker::Outfit,
 };
 
 /// How long the logs may take to be written at the end.
@@ -73,7 +77,9 @@ pub fn run(
         .map_err(Failure::other)?;
     let server = {
         let _within = runtime.enter();
-        let reloadable = Reloadable::new(config, settings, masks)?;
+        let registry = Arc::new(Registry::new(config.workers.get()));
+        registry.watch_logs(lines.losses(), diagnostic.losses());
+        let reloadable = Reloadable::new(config, settings, masks, registry)?;
         Server::start(reloadable, inherited, &lines)?
     };
     let addresses: Vec<String> = server
@@ -118,6 +124,7 @@ struct Server {
     ended: mpsc::UnboundedReceiver<()>,
     signals: Signals,
     reloadable: Reloadable,
+    administration: Option<Administration>,
 }
 
 impl Server {
@@ -140,6 +147,7 @@ impl Server {
                     .map(|listener| (listener, Arc::clone(&door))),
             );
         }
+        let administration = Administration::bind(&reloadable, &mut inherited)?;
         inherited.finish();
         // The table is made at its first use; no request should pay for that.
         let _ = requirement::of(b"GET", b"/");
@@ -147,9 +155,13 @@ impl Server {
         let admission = Arc::new(Admission::default());
         let workers = (0..config.workers.get())
             .map(|number| {
-                let log = (config.access_log.format, lines.clone());
-                let settings = Arc::clone(reloadable.settings());
-                thread::start(number, settings, log, Arc::clone(&admission), end.clone())
+                let outfit = Outfit {
+                    settings: Arc::clone(reloadable.settings()),
+                    log: (config.access_log.format, lines.clone()),
+                    metrics: reloadable.registry().worker(),
+                    admission: Arc::clone(&admission),
+                };
+                thread::start(number, outfit, end.clone())
             })
             .collect::<io::Result<_>>()
             .map_err(Failure::other)?;
@@ -159,6 +171,7 @@ impl Server {
             ended,
             signals,
             reloadable,
+            administration,
         })
     }
 
@@ -175,6 +188,7 @@ impl Server {
         }
         let mut left = self.workers.len();
         let reloadable = &mut self.reloadable;
+        let admin = self.administration.map(Administration::start);
         systemd::ready();
         let mut looks = time::interval(LOOK);
         looks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
@@ -198,6 +212,9 @@ impl Server {
         };
         tracing::info!("stopping: no new connections, open requests are finished");
         systemd::stopping();
+        if let Some(admin) = &admin {
+            admin.draining();
+        }
         // Whoever waits in a queue was let in by the kernel already. Then the
         // listeners are closed, so that others are refused and a new process can bind.
         stop.send_replace(true);

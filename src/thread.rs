@@ -15,14 +15,11 @@ use std::{
 use tokio::{sync::mpsc, task::LocalSet, time};
 
 use crate::{
-    access_log::sink::Sink,
-    admission::Admission,
     clock,
-    config::AccessLogFormat,
     door::{self, Door},
     http1::stream::Socket,
     settings::Settings,
-    worker::{Phase, Worker},
+    worker::{Outfit, Phase, Worker},
 };
 
 /// A socket on its way from the acceptor to a worker.
@@ -84,18 +81,12 @@ impl Drop for Farewell {
     }
 }
 
-/// Starts a worker with its access log; `end` hears of its end.
+/// Starts a worker; `end` hears of its end.
 ///
 /// # Errors
 ///
 /// The thread's or the runtime's.
-pub fn start(
-    number: usize,
-    settings: Arc<Settings>,
-    log: (AccessLogFormat, Sink),
-    admission: Arc<Admission>,
-    end: mpsc::UnboundedSender<()>,
-) -> io::Result<Handle> {
+pub fn start(number: usize, outfit: Outfit, end: mpsc::UnboundedSender<()>) -> io::Result<Handle> {
     let (messages, inbox) = mpsc::unbounded_channel();
     let load = Arc::<AtomicUsize>::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -110,7 +101,7 @@ pub fn start(
         .name(format!("worker-{number}"))
         .spawn(move || {
             let _farewell = Farewell(end);
-            let worker = Worker::new(settings, log, admission, load);
+            let worker = Worker::new(outfit, load);
             LocalSet::new().block_on(&runtime, run(worker, inbox));
         })?;
     Ok(handle)

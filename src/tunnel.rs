@@ -12,6 +12,7 @@ use crate::{
         buffer::Buffer,
         stream::{self, Shared},
     },
+    metrics::Timeout,
     upstream::Link,
     worker::{Phase, Worker},
 };
@@ -55,7 +56,7 @@ pub async fn run(
     // How a tunnel ends is the business of its two ends.
     tokio::select! {
         _ = both => {}
-        () = silence => {}
+        () = silence => worker.metrics.timed_out(Timeout::Tunnel),
         () = cut => {}
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     admission::Admission,
     config::AccessLogFormat,
     http1::buffer,
+    metrics,
     settings::{Settings, Site},
     upstream::Pool,
 };
@@ -72,6 +73,19 @@ impl Setup {
     }
 }
 
+/// What a worker starts with.
+#[derive(Debug)]
+pub struct Outfit {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// How the access log looks, and where it goes.
+    pub log: (AccessLogFormat, Sink),
+    /// Its counters.
+    pub metrics: metrics::Worker,
+    /// Who may come in.
+    pub admission: Arc<Admission>,
+}
+
 /// What the connections of one worker share.
 pub struct Worker {
     setup: RefCell<Rc<Setup>>,
@@ -79,6 +93,8 @@ pub struct Worker {
     pub lines: Rc<Lines>,
     /// Read buffers.
     pub buffers: Rc<buffer::Pool>,
+    /// What this worker counts.
+    pub metrics: Rc<metrics::Worker>,
     /// Who may come in; shared by all workers.
     pub admission: Arc<Admission>,
     /// How many tasks there are, for the acceptor to see.
@@ -120,14 +136,18 @@ impl Drop for Place {
 impl Worker {
     /// A worker without connections.
     #[must_use]
-    pub fn new(
-        settings: Arc<Settings>,
-        (format, sink): (AccessLogFormat, Sink),
-        admission: Arc<Admission>,
-        load: Arc<AtomicUsize>,
-    ) -> Rc<Self> {
+    pub fn new(outfit: Outfit, load: Arc<AtomicUsize>) -> Rc<Self> {
+        let Outfit {
+            settings,
+            log: (format, sink),
+            metrics,
+            admission,
+        } = outfit;
+        let metrics = Rc::new(metrics);
+        let redactor = Arc::clone(&settings.redactor);
         Rc::new(Self {
-            lines: Lines::new(format, Arc::clone(&settings.redactor), sink),
+            lines: Lines::new(format, redactor, sink, Rc::clone(&metrics)),
+            metrics,
             setup: RefCell::new(Setup::new(settings, None)),
             buffers: Rc::default(),
             admission,

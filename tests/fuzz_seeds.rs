@@ -22,13 +22,15 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 6] = [
+const TARGETS: [(&str, Law); 8] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("head", laws::head),
     ("chunks", laws::chunks),
     ("fields", laws::fields),
     ("proxy_protocol", laws::proxy_protocol),
+    ("http2_request", laws::http2_request),
+    ("http2_answer", laws::http2_answer),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {

@@ -41,11 +41,13 @@ fn answering(writes: &'static [&'static str]) -> impl Fn(Stream) -> futures::Don
     }
 }
 
+/// Names what a closure cannot.
 mod futures {
     pub(crate) type Done = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bodies_arrive_in_every_framing() {
     type Case<'a> = (
         &'a str,
@@ -152,6 +154,7 @@ fn bodies_arrive_in_every_framing() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn answers_leave_in_every_framing() {
     type Case<'a> = (
         &'a str,
@@ -270,7 +273,8 @@ fn answers_leave_in_every_framing() {
 
 #[test]
 fn the_last_data_ends_the_stream() {
-    let cases: [(&str, &'static [&'static str], &[(u8, bool)]); 4] = [
+    type Case<'a> = (&'a str, &'static [&'static str], &'a [(u8, bool)]);
+    let cases: [Case<'_>; 4] = [
         (
             "sized",
             &["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"],
@@ -459,64 +463,4 @@ fn reading_ends_behind_a_whole_answer() {
         let (response, _) = client(io).await.send_request(get("/"), true).unwrap();
         assert_eq!(read_answer(response).await.unwrap().text(), "hi");
     });
-}
-
-#[test]
-fn malformed_requests_never_reach_the_engine() {
-    let cases: [(&str, &[(&[u8], &[u8])]); 9] = [
-        ("connection", &[(b"connection", b"close")]),
-        ("keep-alive", &[(b"keep-alive", b"1")]),
-        ("proxy-connection", &[(b"proxy-connection", b"x")]),
-        ("transfer-encoding", &[(b"transfer-encoding", b"chunked")]),
-        ("upgrade", &[(b"upgrade", b"websocket")]),
-        ("te other than trailers", &[(b"te", b"gzip")]),
-        ("upper case", &[(b"X-A", b"1")]),
-        ("a length that is none", &[(b"content-length", b"x")]),
-        ("a length without a body", &[(b"content-length", b"3")]),
-    ];
-    for (name, fields) in cases {
-        run(async {
-            let (io, _end) = serve(LIMITS, |_| async { panic!("it was accepted") });
-            let mut raw = Raw::open(io).await;
-            let block = [raw::get(b"/"), raw::block(fields)].concat();
-            raw.send(raw::HEADERS, raw::END_STREAM | raw::END_HEADERS, 1, &block)
-                .await;
-            let frame = raw.next_of_interest().await.unwrap();
-            assert!(
-                matches!(frame.kind, raw::RST_STREAM | raw::GOAWAY),
-                "case: {name}: {frame:?}"
-            );
-        });
-    }
-}
-
-#[test]
-fn a_value_cannot_add_a_line() {
-    for value in [&b"a\r\nx-evil: 1"[..], b"a\nx", b"a\0b", b"a\rb"] {
-        for name in [&b"x-a"[..], b":path", b":authority", b":method", b"cookie"] {
-            run(async {
-                let (io, _end) = serve(LIMITS, |_| async { panic!("it was accepted") });
-                let mut raw = Raw::open(io).await;
-                let mut fields = vec![
-                    (&b":method"[..], &b"GET"[..]),
-                    (b":scheme", b"http"),
-                    (b":authority", b"h"),
-                    (b":path", b"/"),
-                ];
-                match fields.iter_mut().find(|field| field.0 == name) {
-                    Some(field) => field.1 = value,
-                    None => fields.push((name, value)),
-                }
-                raw.send(
-                    raw::HEADERS,
-                    raw::END_STREAM | raw::END_HEADERS,
-                    1,
-                    &raw::block(&fields),
-                )
-                .await;
-                let frame = raw.next_of_interest().await.unwrap();
-                assert!(matches!(frame.kind, raw::RST_STREAM | raw::GOAWAY));
-            });
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! What is exposed: in the format, as documented, and the sum of what was counted.
 
 #![expect(
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     clippy::float_cmp,

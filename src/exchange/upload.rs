@@ -23,6 +23,8 @@ pub(super) struct Upload<'a> {
     pub(super) client: &'a Shared,
     pub(super) upstream: &'a Shared,
     pub(super) body: Body,
+    /// Counts what was sent of a body that was still coming.
+    pub(super) moved: &'a mut u64,
     pub(super) progress: &'a Progress,
 }
 
@@ -57,7 +59,7 @@ impl Upload<'_> {
                 least_rate: limits.body_rate,
                 sink_timeout: timeouts.send,
             };
-            relay.run(head, &mut 0).await
+            relay.run(head, self.moved).await
         };
         match sent {
             Ok(()) => self.progress.is_sent.set(true),

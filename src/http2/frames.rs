@@ -78,12 +78,13 @@ impl Frames {
             self.filled = self.filled.saturating_add(taken);
             if self.filled == HEADER {
                 self.filled = 0;
-                let [a, b, c, kind, flags, s, t, u, v] = self.header;
+                let [high, middle, low, kind, flags, stream @ ..] = self.header;
                 let frame = Frame {
-                    length: u32::from_be_bytes([0, a, b, c]),
+                    length: u32::from_be_bytes([0, high, middle, low]),
                     kind,
                     flags,
-                    stream: u32::from_be_bytes([s & 0x7f, t, u, v]),
+                    // Its first bit is reserved.
+                    stream: u32::from_be_bytes(stream) & 0x7fff_ffff,
                 };
                 self.skip = usize::try_from(frame.length).unwrap_or(usize::MAX);
                 begins(frame);
@@ -107,7 +108,7 @@ impl Tally {
     pub fn received(&mut self, frame: Frame) {
         self.has_begun = true;
         match frame.kind {
-            // Half a kilobyte for nobody: h2 has a budget for small ones.
+            // Small ones are for h2 to judge: it has a budget for their framing.
             DATA | HEADERS | CONTINUATION if frame.length > 0 => {
                 self.bytes = self.bytes.saturating_add(u64::from(frame.length));
                 self.opened = self.opened.saturating_add(u64::from(frame.kind == HEADERS));
@@ -212,7 +213,7 @@ mod tests {
                 wire.extend_from_slice(&length.to_be_bytes()[1..]);
                 wire.extend_from_slice(&[kind, flags]);
                 wire.extend_from_slice(&stream.to_be_bytes());
-                wire.resize(wire.len() + usize::try_from(length).unwrap(), 0xff);
+                wire.extend(std::iter::repeat_n(0xff, usize::try_from(length).unwrap()));
                 expected.push(Frame { length, kind, flags, stream });
             }
             let (mut found, mut reader) = (Vec::new(), Frames::default());

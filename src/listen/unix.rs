@@ -18,7 +18,7 @@ use crate::config::Owner;
 
 /// The file of a unix socket.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     /// Device and inode: another process may have put its own in this place.
     identity: Option<(u64, u64)>,
@@ -99,7 +99,10 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::{UnixListener as StdListener, UnixStream};
+    use std::{
+        os::unix::net::{UnixListener as StdListener, UnixStream},
+        sync::{Arc, Barrier},
+    };
 
     use super::*;
 
@@ -134,15 +137,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for number in 0..200 {
             let path = directory.path().join(number.to_string());
+            let start = Arc::new(Barrier::new(2));
             let visitor = std::thread::spawn({
-                let path = path.clone();
+                let (path, start) = (path.clone(), Arc::clone(&start));
                 move || {
+                    start.wait();
                     while UnixStream::connect(&path).is_err() {
                         std::hint::spin_loop();
                     }
                     fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777
                 }
             });
+            start.wait();
             // A mode that no umask makes.
             let _bound = bind(&path, 0o717, None).unwrap();
             assert_eq!(visitor.join().unwrap(), 0o717, "at the door");

@@ -356,6 +356,12 @@ labels! {
     }
 }
 
+impl From<bool> for Tls {
+    fn from(is_encrypted: bool) -> Self {
+        if is_encrypted { Self::Yes } else { Self::No }
+    }
+}
+
 labels! {
     /// How a TLS handshake with a client ended.
     Handshake {
@@ -390,6 +396,24 @@ labels! {
     }
 }
 
+impl Limit {
+    /// The limit that a refusal is for.
+    #[must_use]
+    pub const fn of(refusal: Refusal) -> Option<Self> {
+        match refusal {
+            Refusal::HeadTooLarge => Some(Self::HeadSize),
+            Refusal::TooManyFields => Some(Self::HeadFields),
+            Refusal::TargetTooLong => Some(Self::TargetLength),
+            Refusal::BodyTooLarge => Some(Self::BodySize),
+            Refusal::BodyTooSlow => Some(Self::BodyRate),
+            Refusal::TooManyConnections => Some(Self::Connections),
+            Refusal::TooManyFromAddress => Some(Self::ConnectionsPerAddress),
+            Refusal::Busy => Some(Self::InFlight),
+            _ => None,
+        }
+    }
+}
+
 labels! {
     /// A key of `[timeouts]`.
     Timeout {
@@ -409,6 +433,19 @@ labels! {
         Response = "response",
         /// `tunnel`.
         Tunnel = "tunnel",
+    }
+}
+
+impl Timeout {
+    /// The time-out of a client that a refusal is for; an upstream's is counted
+    /// where it happens.
+    #[must_use]
+    pub const fn of(refusal: Refusal) -> Option<Self> {
+        match refusal {
+            Refusal::HeadTimeout => Some(Self::Head),
+            Refusal::BodyTimeout => Some(Self::Body),
+            _ => None,
+        }
     }
 }
 

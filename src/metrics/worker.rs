@@ -262,6 +262,11 @@ impl Worker {
         self.counters.in_flight.add(to, 1);
     }
 
+    /// What [`begun`](Self::begun) was called for was no request.
+    pub fn forgotten(&self, route: RouteClass) {
+        self.counters.in_flight.subtract(route, 1);
+    }
+
     /// A request that [`begun`](Self::begun) was called for is over.
     pub fn finished(&self, finished: &Finished) {
         let counters = &*self.counters;
@@ -285,6 +290,12 @@ impl Worker {
     /// A request is answered by ourselves.
     pub fn rejected(&self, refusal: Refusal) {
         self.counters.rejections.add(Reason::from(refusal), 1);
+        if let Some(limit) = Limit::of(refusal) {
+            self.limited(limit);
+        }
+        if let Some(timeout) = Timeout::of(refusal) {
+            self.timed_out(timeout);
+        }
     }
 
     /// A token was moved or cut.

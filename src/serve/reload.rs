@@ -5,11 +5,15 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
+use tokio::sync::watch;
+
+use super::administration::DefaultUpstream;
 use crate::{
-    config::{Config, Listen},
+    config::{Config, Listen, Route, Upstream},
     diagnostics::Masks,
     door::Door,
     exit::Failure,
+    metrics::{Registry, Reload},
     settings::Settings,
     tls,
 };
@@ -21,6 +25,8 @@ pub(super) struct Reloadable {
     config: Config,
     settings: Arc<Settings>,
     masks: Masks,
+    registry: Arc<Registry>,
+    upstream: watch::Sender<Option<Upstream>>,
     /// There if a listener wants it.
     tls: Option<Arc<tls::Server>>,
 }
@@ -30,9 +36,12 @@ impl Reloadable {
         config: Config,
         settings: Arc<Settings>,
         masks: Masks,
+        registry: Arc<Registry>,
     ) -> Result<Self, Failure> {
         let tls = listeners_tls(&config)?;
         Ok(Self {
+            upstream: watch::Sender::new(default_upstream(&config)),
+            registry,
             started: config.clone(),
             config,
             settings,
@@ -47,6 +56,15 @@ impl Reloadable {
 
     pub(super) fn settings(&self) -> &Arc<Settings> {
         &self.settings
+    }
+
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Where requests go that no route names; changes with a reload.
+    pub(super) fn default_upstream(&self) -> DefaultUpstream {
+        self.upstream.subscribe()
     }
 
     /// How connections of this listener begin.
@@ -76,10 +94,12 @@ impl Reloadable {
     ) -> Option<Arc<Settings>> {
         match self.try_reload(load) {
             Ok(()) => {
+                self.registry.reloaded(Reload::Ok);
                 tracing::info!(upstream = %self.upstreams(), "configuration reloaded");
                 Some(Arc::clone(&self.settings))
             }
             Err(error) => {
+                self.registry.reloaded(Reload::Failed);
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, "configuration not reloaded, nothing has changed");
                 None
@@ -102,6 +122,7 @@ impl Reloadable {
             );
         }
         self.masks.replace(Arc::clone(&settings.redactor));
+        self.upstream.send_replace(default_upstream(&config));
         self.settings = Arc::new(settings);
         self.config = config;
         Ok(())
@@ -119,6 +140,12 @@ impl Reloadable {
             }
         }
     }
+}
+
+fn default_upstream(config: &Config) -> Option<Upstream> {
+    let is_default = |route: &&Route| route.host.is_none() && route.path.is_none();
+    let route = config.routes.iter().find(is_default)?;
+    Some(route.upstream.clone())
 }
 
 /// The certificates, if a listener wants any.

@@ -235,7 +235,13 @@ fn list(names: &[String]) -> String {
     let mut shown: Vec<String> = names
         .iter()
         .take(MOST_NAMES)
-        .map(|name| name.escape_debug().to_string())
+        .map(|name| {
+            // The library shows the kind of each: `DnsName("hs.example")`.
+            let bare = name
+                .strip_prefix("DnsName(\"")
+                .and_then(|name| name.strip_suffix("\")"));
+            bare.unwrap_or(name).escape_debug().to_string()
+        })
         .collect();
     let rest = names.len().saturating_sub(MOST_NAMES);
     if rest > 0 {

@@ -111,13 +111,14 @@ impl Raw {
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).await.ok()?;
-        let [a, b, c, kind, flags, s, t, u, v] = head;
-        let mut payload = vec![0; usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap()];
+        let [high, middle, low, kind, flags, stream @ ..] = head;
+        let mut payload =
+            vec![0; usize::try_from(u32::from_be_bytes([0, high, middle, low])).unwrap()];
         self.0.read_exact(&mut payload).await.ok()?;
         Some(Frame {
             kind,
             flags,
-            stream: u32::from_be_bytes([s, t, u, v]),
+            stream: u32::from_be_bytes(stream),
             payload,
         })
     }

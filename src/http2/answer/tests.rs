@@ -120,7 +120,7 @@ fn read(
     for piece in wire.chunks(step) {
         let mut rest = piece;
         while !rest.is_empty() {
-            let least = out.len();
+            let before = out.len();
             let promised = body.data_in(&[rest]);
             let count = match body.next(rest, room)? {
                 Step::Framing(count) => count,
@@ -135,7 +135,7 @@ fn read(
                 }
             };
             assert!(
-                promised >= out.len() - least,
+                promised >= out.len().saturating_sub(before),
                 "room is asked for what comes"
             );
             rest = &rest[count..];
