@@ -11,7 +11,7 @@ mod administration;
 mod reload;
 mod signals;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -160,6 +160,7 @@ impl Server {
                     log: (config.access_log.format, lines.clone()),
                     metrics: reloadable.registry().worker(),
                     admission: Arc::clone(&admission),
+                    workers: config.workers,
                 };
                 thread::start(number, outfit, end.clone())
             })
@@ -180,68 +181,108 @@ impl Server {
         load: impl Fn() -> Result<Config, Failure>,
         lines: &Sink,
     ) -> Result<(), Failure> {
-        let (stop, stopped) = watch::channel(false);
-        let mut acceptors = JoinSet::new();
-        for (listener, door) in self.listeners {
-            let workers = Arc::clone(&self.workers);
-            acceptors.spawn(listen::accept(listener, door, workers, stopped.clone()));
-        }
-        let mut left = self.workers.len();
-        let reloadable = &mut self.reloadable;
-        let admin = self.administration.map(Administration::start);
+        let (stop, acceptors) = self.open();
+        let admin = self.administration.take().map(Administration::start);
         systemd::ready();
-        let mut looks = time::interval(LOOK);
-        looks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-        let is_broken = loop {
-            tokio::select! {
-                request = self.signals.next() => match request {
-                    Request::Stop => break false,
-                    Request::ReopenLogs => lines.reopen(),
-                    Request::Reload => {
-                        lines.reopen();
-                        systemd::reloading();
-                        if let Some(settings) = reloadable.reload(&load) {
-                            tell(&self.workers, || Message::Reload(Arc::clone(&settings)));
-                        }
-                        systemd::ready();
-                    }
-                },
-                _ = self.ended.recv() => break true,
-                _ = looks.tick() => reloadable.look_at_certificates(),
-            }
-        };
+        let is_broken = self.serve(load, lines).await;
         tracing::info!("stopping: no new connections, open requests are finished");
         systemd::stopping();
         if let Some(admin) = &admin {
             admin.draining();
         }
-        // Whoever waits in a queue was let in by the kernel already. Then the
-        // listeners are closed, so that others are refused and a new process can bind.
-        stop.send_replace(true);
-        let _ = time::timeout(LAST_GUESTS, async {
-            while acceptors.join_next().await.is_some() {}
-        })
-        .await;
-        acceptors.shutdown().await;
-        tell(&self.workers, || Message::Drain);
-        let mut drain = async |signals: &mut Signals, most: Duration| {
-            tokio::select! {
-                () = count_down(&mut self.ended, &mut left) => true,
-                () = signals.stop(lines) => false,
-                () = time::sleep(most) => false,
-            }
-        };
-        let patience = self.reloadable.config().drain_timeout;
-        if is_broken || !drain(&mut self.signals, patience).await {
-            tell(&self.workers, || Message::Cut);
-            drain(&mut self.signals, LAST_LINES).await;
-        }
+        close(&stop, acceptors).await;
+        self.drain(is_broken, lines).await;
         if is_broken {
             Err(Failure::other("a worker thread ended"))
         } else {
             Ok(())
         }
     }
+
+    /// Lets clients in.
+    fn open(&mut self) -> (watch::Sender<bool>, JoinSet<()>) {
+        let (stop, stopped) = watch::channel(false);
+        let mut acceptors = JoinSet::new();
+        for (listener, door) in self.listeners.drain(..) {
+            let workers = Arc::clone(&self.workers);
+            acceptors.spawn(listen::accept(listener, door, workers, stopped.clone()));
+        }
+        (stop, acceptors)
+    }
+
+    /// Heeds signals until one says stop; `true` if a worker ended before.
+    async fn serve(&mut self, load: impl Fn() -> Result<Config, Failure>, lines: &Sink) -> bool {
+        let workers = &self.workers;
+        let mut watchdog = pin!(systemd::watchdog(async || {
+            for worker in workers.iter() {
+                worker.answers().await;
+            }
+            true
+        }));
+        let mut looks = time::interval(LOOK);
+        looks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                request = self.signals.next() => match request {
+                    Request::Stop => return false,
+                    Request::ReopenLogs => lines.reopen(),
+                    Request::Reload => {
+                        lines.reopen();
+                        reload(&mut self.reloadable, &load, workers);
+                    }
+                },
+                _ = self.ended.recv() => return true,
+                () = &mut watchdog => {}
+                _ = looks.tick() => self.reloadable.look_at_certificates(),
+            }
+        }
+    }
+
+    /// Waits for requests to end; those that do not are cut.
+    async fn drain(&mut self, is_broken: bool, lines: &Sink) {
+        let mut left = self.workers.len();
+        let mut wait = async |signals: &mut Signals, most: Duration| {
+            tokio::select! {
+                () = count_down(&mut self.ended, &mut left) => true,
+                () = signals.stop(lines) => false,
+                () = time::sleep(most) => false,
+            }
+        };
+        tell(&self.workers, || Message::Drain);
+        let patience = self.reloadable.config().drain_timeout;
+        if is_broken || !wait(&mut self.signals, patience).await {
+            tell(&self.workers, || Message::Cut);
+            wait(&mut self.signals, LAST_LINES).await;
+        }
+    }
+}
+
+/// Reads the configuration anew, and tells everybody what came of it.
+fn reload(
+    reloadable: &mut Reloadable,
+    load: impl Fn() -> Result<Config, Failure>,
+    workers: &[Handle],
+) {
+    systemd::reloading();
+    if let Some(settings) = reloadable.reload(load) {
+        tell(workers, || Message::Reload(Arc::clone(&settings)));
+        systemd::status("configuration reloaded");
+    } else {
+        systemd::status("reload failed: the configuration from before is in effect");
+    }
+    systemd::ready();
+}
+
+/// Lets nobody in any more, but those who wait: the kernel let them in already.
+/// Then the listeners are closed, so that others are refused and a new process can
+/// bind.
+async fn close(stop: &watch::Sender<bool>, mut acceptors: JoinSet<()>) {
+    stop.send_replace(true);
+    let _ = time::timeout(LAST_GUESTS, async {
+        while acceptors.join_next().await.is_some() {}
+    })
+    .await;
+    acceptors.shutdown().await;
 }
 
 fn tell(workers: &[Handle], message: impl Fn() -> Message) {

@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, task::LocalSet, time};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::LocalSet,
+    time,
+};
 
 use crate::{
     clock,
@@ -36,6 +40,8 @@ pub enum Accepted {
 pub enum Message {
     /// Serve this connection, which came in by this door.
     Serve(Accepted, Arc<Door>),
+    /// Say that you are alive.
+    Ping(oneshot::Sender<()>),
     /// Serve new requests with these settings.
     Reload(Arc<Settings>),
     /// Finish what was begun, close what is idle.
@@ -63,6 +69,13 @@ impl Handle {
         // Counted at once: the next connection may come before this one is taken up.
         self.load.fetch_add(1, Ordering::Relaxed);
         self.tell(Message::Serve(socket, door));
+    }
+
+    /// Waits until it says that it is alive; one that has ended hangs no more.
+    pub async fn answers(&self) {
+        let (pong, answer) = oneshot::channel();
+        self.tell(Message::Ping(pong));
+        let _ = answer.await;
     }
 
     /// Tells it something; one that has ended needs no telling.
@@ -149,6 +162,10 @@ fn heed(worker: &Rc<Worker>, message: Option<Message>) {
         Some(Message::Serve(socket, door)) => {
             serve(worker, socket, door);
             worker.took_up();
+        }
+        Some(Message::Ping(pong)) => {
+            // Whoever asked may have lost interest.
+            let _ = pong.send(());
         }
         Some(Message::Reload(settings)) => worker.reload(settings),
         Some(Message::Drain) => worker.advance(Phase::LastRequests),

@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
+    num::NonZeroUsize,
     rc::Rc,
     sync::{
         Arc,
@@ -84,6 +85,8 @@ pub struct Outfit {
     pub metrics: metrics::Worker,
     /// Who may come in.
     pub admission: Arc<Admission>,
+    /// How many workers there are.
+    pub workers: NonZeroUsize,
 }
 
 /// What the connections of one worker share.
@@ -101,6 +104,8 @@ pub struct Worker {
     load: Arc<AtomicUsize>,
     /// Spare memory for heads.
     heads: RefCell<Vec<Vec<u8>>>,
+    /// How many workers there are.
+    workers: NonZeroUsize,
     in_flight: Cell<usize>,
     phase: Cell<Phase>,
     tasks: RefCell<Slab<Waker>>,
@@ -142,6 +147,7 @@ impl Worker {
             log: (format, sink),
             metrics,
             admission,
+            workers,
         } = outfit;
         let metrics = Rc::new(metrics);
         let redactor = Arc::clone(&settings.redactor);
@@ -152,6 +158,7 @@ impl Worker {
             buffers: Rc::default(),
             admission,
             load,
+            workers,
             heads: RefCell::default(),
             in_flight: Cell::default(),
             phase: Cell::default(),
@@ -177,10 +184,11 @@ impl Worker {
         self.phase.get()
     }
 
-    /// Counts a request, unless `most` are in flight.
+    /// Counts a request, unless this worker's share of `most` is in flight: workers
+    /// are equally loaded, and do not have to ask each other.
     pub fn begin(self: &Rc<Self>, most: Option<usize>) -> Option<InFlight> {
         let count = self.in_flight.get();
-        if most.is_some_and(|most| count >= most) {
+        if most.is_some_and(|most| count >= most.div_ceil(self.workers.get())) {
             return None;
         }
         self.in_flight.set(count.saturating_add(1));

@@ -8,9 +8,14 @@ use rustls::HandshakeKind;
 use tls::{Authority, Files, asking, client, leaf, meet, met, plain, shown};
 use tokenshim::{
     config::{CertificateFiles, ClientCertificates, Tls, TlsVersion},
-    tls::{Changed, Server, Wrong},
+    tls::{Changed, Server, TlsError, Wrong},
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// What SIGHUP does when the configuration is the same.
+fn read_again(server: &Server, pair: &CertificateFiles) -> Result<Changed, TlsError> {
+    server.replace(std::slice::from_ref(pair), &plain())
+}
 
 #[tokio::test]
 async fn new_handshakes_get_the_new_certificate_and_open_connections_go_on() {
@@ -19,14 +24,15 @@ async fn new_handshakes_get_the_new_certificate_and_open_connections_go_on() {
         authority.issue(&["hs.example"]),
         authority.issue(&["hs.example"]),
     );
-    let server = Server::new(&[files.write_pair("hs", &old)], &plain()).unwrap();
+    let pair = files.write_pair("hs", &old);
+    let server = Server::new(std::slice::from_ref(&pair), &plain()).unwrap();
     let config = Arc::new(client(&authority, None));
     let (mut open, mut open_client) = met(&server, &config, "hs.example").await;
     assert_eq!(shown(&open_client), leaf(&old));
-    assert_eq!(server.reload().unwrap(), Changed::Nothing);
+    assert_eq!(read_again(&server, &pair).unwrap(), Changed::Nothing);
 
     files.write_pair("hs", &new);
-    assert_eq!(server.reload().unwrap(), Changed::Certificates);
+    assert_eq!(read_again(&server, &pair).unwrap(), Changed::Certificates);
 
     // A client that remembers nothing.
     let fresh = Arc::new(client(&authority, None));
@@ -55,10 +61,11 @@ async fn a_handshake_that_has_begun_keeps_what_it_began_with() {
         authority.issue(&["hs.example"]),
         authority.issue(&["hs.example"]),
     );
-    let server = Server::new(&[files.write_pair("hs", &old)], &plain()).unwrap();
+    let pair = files.write_pair("hs", &old);
+    let server = Server::new(std::slice::from_ref(&pair), &plain()).unwrap();
     let begun = server.config(false);
     files.write_pair("hs", &new);
-    server.reload().unwrap();
+    read_again(&server, &pair).unwrap();
     let (near, far) = tokio::io::duplex(64 * 1024);
     let connector = tokio_rustls::TlsConnector::from(Arc::new(client(&authority, None)));
     let (accepted, client) = tokio::join!(
@@ -76,7 +83,8 @@ async fn a_bad_file_changes_nothing_and_is_told_once() {
         authority.issue(&["hs.example"]),
         authority.issue(&["hs.example"]),
     );
-    let server = Server::new(&[files.write_pair("hs", &old)], &plain()).unwrap();
+    let pair = files.write_pair("hs", &old);
+    let server = Server::new(std::slice::from_ref(&pair), &plain()).unwrap();
     let config = Arc::new(client(&authority, None));
     assert!(server.look().is_none(), "nothing has changed");
 
@@ -86,7 +94,10 @@ async fn a_bad_file_changes_nothing_and_is_told_once() {
     assert!(matches!(error.wrong(), Wrong::Mismatch { .. }), "{error}");
     assert_eq!(error.key(), "certificate.key");
     assert!(server.look().is_none(), "told once");
-    assert!(server.reload().is_err(), "whoever asks is told again");
+    assert!(
+        read_again(&server, &pair).is_err(),
+        "whoever asks is told again"
+    );
     let (_, client) = met(&server, &config, "hs.example").await;
     assert_eq!(shown(&client), leaf(&old));
 
@@ -170,13 +181,12 @@ async fn a_ticket_does_not_outlive_the_authority_it_was_earned_from() {
 }
 
 #[tokio::test]
-async fn a_successor_keeps_the_tickets_of_the_clients_it_still_admits() {
+async fn another_configuration_keeps_the_tickets_of_the_clients_it_still_admits() {
     let (authority, files) = (Authority::new("root"), Files::new());
     let clients = Authority::new("clients");
     let ca_file = files.write("clients.pem", &clients.pem);
     let pair = files.write_pair("hs", &authority.issue(&["hs.example"]));
     let another = files.write_pair("2", &authority.issue(&["new.example"]));
-    let server = Server::new(std::slice::from_ref(&pair), &plain()).unwrap();
     let newer = Tls {
         minimum: TlsVersion::V1_3,
         ..plain()
@@ -191,13 +201,14 @@ async fn a_successor_keeps_the_tickets_of_the_clients_it_still_admits() {
         ("clients are asked now", optional, HandshakeKind::Full),
     ];
     for (case, tls, expected) in cases {
+        let server = Server::new(std::slice::from_ref(&pair), &plain()).unwrap();
         let config = Arc::new(client(&authority, None));
         let (mut accepted, mut client) = met(&server, &config, "hs.example").await;
         accepted.stream.write_all(b"!").await.unwrap();
         client.read_exact(&mut [0]).await.unwrap();
         let files = [another.clone(), pair.clone()];
-        let successor = server.successor(&files, &tls).unwrap();
-        let (accepted, _) = met(&successor, &config, "hs.example").await;
+        server.replace(&files, &tls).unwrap();
+        let (accepted, _) = met(&server, &config, "hs.example").await;
         let kind = accepted.stream.session().handshake_kind();
         assert_eq!(kind, Some(expected), "case: {case}");
     }

@@ -27,18 +27,20 @@ def draw(figures: dict[str, dict[str, float]]) -> str:
     parts = [text(16, 26, "Cost beside nginx", size=17, weight="bold"), text(16, 45, SUBTITLE, size=12, fill="#555")]
     parts += legend([name for name in COLOURS if any(name in group for group in groups.values())])
     parts += grid(bottom)
+    line = f'x1="{x(1)}" y1="{TOP + LEGEND - 8}" x2="{x(1)}" y2="{bottom}"'
+    numbers = [f'<line {line} stroke="#222" stroke-width="1.5"/>']
     top = TOP + LEGEND
     for (title, group), height in zip(groups.items(), heights, strict=True):
         middle = top + (height - GROUP) / 2 + 4
         parts.append(text(LEFT - 10, middle, title, anchor="end"))
         for index, (name, ratio) in enumerate(group.items()):
-            parts += bar(top + index * (BAR + GAP), name, ratio)
+            parts.append(bar(top + index * (BAR + GAP), name, ratio))
+            numbers.append(number(top + index * (BAR + GAP), ratio))
         top += height
-    parts.append(f'<line x1="{x(1)}" y1="{TOP + LEGEND - 8}" x2="{x(1)}" y2="{bottom}" stroke="#222" stroke-width="1.5"/>')
     size = f'width="{WIDTH}" height="{bottom + BOTTOM}" viewBox="0 0 {WIDTH} {bottom + BOTTOM}"'
     style = 'font-family="system-ui, Helvetica, Arial, sans-serif"'
     background = '<rect width="100%" height="100%" fill="#fff"/>'
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>', background, *parts, "</svg>", ""])
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>', background, *parts, *numbers, "</svg>", ""])
 
 
 SUBTITLE = "Processor time (held request: memory) as a share of nginx's at the same job; shorter is better"
@@ -53,15 +55,18 @@ def x(ratio: float) -> float:
     return round(LEFT + min(ratio, MOST) / MOST * (WIDTH - LEFT - RIGHT), 1)
 
 
-def bar(top: float, name: str, ratio: float) -> list[str]:
-    number = f"{ratio:.2f}" + (" →" if ratio > MOST else "")
-    # A bar that fills the width has its number inside.
-    inside = ratio > MOST * 0.93
-    where = {"x": x(ratio) - 6, "anchor": "end", "fill": "#fff"} if inside else {"x": x(ratio) + 5, "fill": "#222"}
-    return [
-        f'<rect x="{LEFT}" y="{top}" width="{x(ratio) - LEFT:.1f}" height="{BAR}" fill="{COLOURS[name]}" rx="1"/>',
-        text(where.pop("x"), top + BAR - 2.5, number, size=11, **where),
-    ]
+def bar(top: float, name: str, ratio: float) -> str:
+    return f'<rect x="{LEFT}" y="{top}" width="{x(ratio) - LEFT:.1f}" height="{BAR}" fill="{COLOURS[name]}" rx="1"/>'
+
+
+def number(top: float, ratio: float) -> str:
+    """Behind its bar, or inside if the bar fills the width."""
+    bottom = top + BAR - 2.5
+    if ratio > MOST * 0.93:
+        return text(x(ratio) - 6, bottom, f"{ratio:.2f}" + (" →" if ratio > MOST else ""), size=11, anchor="end", fill="#fff")
+    # The line where nginx is must not strike it through.
+    halo = text(x(ratio) + 5, bottom, f"{ratio:.2f}", size=11, fill="#fff")
+    return halo.replace("<text", '<text stroke="#fff" stroke-width="4"') + text(x(ratio) + 5, bottom, f"{ratio:.2f}", size=11)
 
 
 def grid(bottom: float) -> list[str]:

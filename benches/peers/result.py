@@ -6,7 +6,6 @@ import datetime
 import os
 import platform
 import re
-import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -57,14 +56,10 @@ def from_stage(stage: Stage, **parts: object) -> Result:
 
 
 def percent(value: float) -> str:
-    return f"{value * 100:.0f} %"
+    return "all on one" if value == float("inf") else f"{value * 100:.0f} %"
 
 
 def spread(values: Iterable[float]) -> float:
     """How much more the greatest is than the smallest, as a share."""
     values = list(values)
     return max(values) / min(values) - 1 if min(values) else float("inf")
-
-
-def middle(values: Iterable[float]) -> float:
-    return statistics.median(values)

@@ -31,7 +31,7 @@ class Carried:
 
 def media(settings: Settings) -> Result:
     """One GiB up, one GiB down."""
-    names = settings.among("nginx", "haproxy", "tokenshim", "relay")
+    names = settings.among("nginx", "tokenshim", "relay", "haproxy")
     with Stage(settings, names, Features(large_bodies=True), check=answers, upstream="media") as stage:
         up: dict[str, list[Carried]] = {name: [] for name in stage.running}
         down: dict[str, list[Carried]] = {name: [] for name in stage.running}
@@ -118,7 +118,7 @@ class Held:
 
 def held(settings: Settings) -> Result:
     """Long polls that wait at once, each with a connection on both sides."""
-    names = settings.among("nginx", "haproxy", "tokenshim")
+    names = settings.among("nginx", "tokenshim", "haproxy")
     features = Features(connections=settings.held)
     samples: dict[str, list[Held]] = {}
     absent: dict[str, str] = {}

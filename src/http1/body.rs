@@ -279,7 +279,11 @@ impl Relay<'_> {
             .map_err(|_| BodyError::SourceTimeout)?
             .map_err(BodyError::SourceFailed)?;
         if count == 0 {
-            if !matches!(self.incoming.0, State::UntilClose) {
+            // An end that nobody declared may have been made by somebody else
+            // (RFC 9112 section 9.8).
+            let is_end =
+                matches!(self.incoming.0, State::UntilClose) && !self.source.borrow().is_cut();
+            if !is_end {
                 return Err(BodyError::SourceClosed);
             }
             // The end of the connection is the end of the body.

@@ -38,6 +38,17 @@ pub enum Stream {
     Http2(Box<http2::Stream>),
 }
 
+impl Stream {
+    /// Whether it ended without a word, where the protocol has one for that.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.ending() == Some(tls::Ending::Cut),
+            Self::Plain(_) | Self::Http2(_) => false,
+        }
+    }
+}
+
 /// A stream whose two directions are driven by two futures of one task. A
 /// borrow lasts for one poll.
 pub type Shared = RefCell<Stream>;

@@ -391,8 +391,6 @@ labels! {
         ConnectionsPerAddress = "connections_per_address",
         /// `in_flight`.
         InFlight = "in_flight",
-        /// `h2_streams`.
-        Http2Streams = "h2_streams",
     }
 }
 

@@ -39,6 +39,9 @@ impl Reloadable {
         registry: Arc<Registry>,
     ) -> Result<Self, Failure> {
         let tls = listeners_tls(&config)?;
+        if let Some(tls) = &tls {
+            report_objections(tls);
+        }
         Ok(Self {
             upstream: watch::Sender::new(default_upstream(&config)),
             registry,
@@ -112,7 +115,9 @@ impl Reloadable {
         let settings = Settings::new(&config, Some(&self.settings)).map_err(Failure::config)?;
         // The last step that can fail, and it changes nothing if it does.
         if let Some(tls) = &self.tls {
-            tls.reload().map_err(Failure::config)?;
+            tls.replace(&config.certificates, &config.tls)
+                .map_err(Failure::config)?;
+            report_objections(tls);
         }
         let fixed = fixed(&self.started, &config);
         if !fixed.is_empty() {
@@ -133,12 +138,22 @@ impl Reloadable {
         let Some(tls) = &self.tls else { return };
         match tls.look() {
             None | Some(Ok(tls::Changed::Nothing)) => {}
-            Some(Ok(tls::Changed::Certificates)) => tracing::info!("certificates reloaded"),
+            Some(Ok(tls::Changed::Certificates)) => {
+                tracing::info!("certificates reloaded");
+                report_objections(tls);
+            }
             Some(Err(error)) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(%error, cause, "certificates have changed and cannot be used, keeping those from before");
             }
         }
+    }
+}
+
+/// What clients will say about the certificates.
+fn report_objections(tls: &tls::Server) {
+    for objection in tls.objections() {
+        tracing::warn!("{objection}");
     }
 }
 

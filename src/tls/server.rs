@@ -37,8 +37,6 @@ const CLIENT_CA: &str = "tls.client_ca_file";
 /// so files can change at any time and no connection notices.
 #[derive(Debug)]
 pub struct Server {
-    certificates: Vec<CertificateFiles>,
-    tls: Tls,
     current: RwLock<Arc<Current>>,
     last: Mutex<Last>,
 }
@@ -73,9 +71,11 @@ struct Clients {
     authorities: Vec<CertificateDer<'static>>,
 }
 
-/// What was last seen of the files, and what came of it.
-#[derive(Debug, Default)]
+/// Which files were read last, and what came of it.
+#[derive(Debug)]
 struct Last {
+    certificates: Vec<CertificateFiles>,
+    tls: Tls,
     seen: Seen,
     failure: Option<String>,
 }
@@ -88,35 +88,13 @@ impl Server {
     ///
     /// [`TlsError`] names the key and the file.
     pub fn new(certificates: &[CertificateFiles], tls: &Tls) -> Result<Self, TlsError> {
-        Self::load(certificates, tls, None)
-    }
-
-    /// One for another configuration, whose clients can resume the sessions of
-    /// this one unless it admits others.
-    ///
-    /// # Errors
-    ///
-    /// [`TlsError`]; this one goes on.
-    pub fn successor(
-        &self,
-        certificates: &[CertificateFiles],
-        tls: &Tls,
-    ) -> Result<Self, TlsError> {
-        Self::load(certificates, tls, Some(&self.current()))
-    }
-
-    fn load(
-        certificates: &[CertificateFiles],
-        tls: &Tls,
-        before: Option<&Current>,
-    ) -> Result<Self, TlsError> {
         let seen = Seen::of(files(certificates, tls));
-        let current = Current::load(certificates, tls, before)?;
+        let current = Current::load(certificates, tls, None)?;
         Ok(Self {
-            certificates: certificates.to_vec(),
-            tls: tls.clone(),
             current: RwLock::new(Arc::new(current)),
             last: Mutex::new(Last {
+                certificates: certificates.to_vec(),
+                tls: tls.clone(),
                 seen,
                 failure: None,
             }),
@@ -134,14 +112,27 @@ impl Server {
         })
     }
 
-    /// Reads the files again. New handshakes get what they hold now; tickets
-    /// stay good unless other clients are admitted.
+    /// Reads other files, or the same again. New handshakes get what they hold now;
+    /// tickets stay good unless other clients are admitted.
     ///
     /// # Errors
     ///
     /// [`TlsError`]; everything stays as it was.
-    pub fn reload(&self) -> Result<Changed, TlsError> {
-        self.reload_into(&mut self.last())
+    pub fn replace(
+        &self,
+        certificates: &[CertificateFiles],
+        tls: &Tls,
+    ) -> Result<Changed, TlsError> {
+        let mut last = self.last();
+        let seen = Seen::of(files(certificates, tls));
+        let changed = self.take_up(certificates, tls)?;
+        *last = Last {
+            certificates: certificates.to_vec(),
+            tls: tls.clone(),
+            seen,
+            failure: None,
+        };
+        Ok(changed)
     }
 
     /// Reads the files again if they changed since they were read, or if they
@@ -156,14 +147,15 @@ impl Server {
     #[must_use]
     pub fn look(&self) -> Option<Result<Changed, TlsError>> {
         let mut last = self.last();
-        if last.failure.is_none() && last.seen == Seen::of(files(&self.certificates, &self.tls)) {
+        if last.failure.is_none() && last.seen == Seen::of(files(&last.certificates, &last.tls)) {
             return None;
         }
-        let told = last.failure.clone();
-        match self.reload_into(&mut last) {
-            Err(error) if told == Some(error.to_string()) => None,
-            outcome => Some(outcome),
-        }
+        last.seen = Seen::of(files(&last.certificates, &last.tls));
+        let outcome = self.take_up(&last.certificates, &last.tls);
+        let failure = outcome.as_ref().err().map(ToString::to_string);
+        let is_told = failure.is_some() && failure == last.failure;
+        last.failure = failure;
+        (!is_told).then_some(outcome)
     }
 
     /// Until when every certificate is valid, as far as one says.
@@ -179,26 +171,17 @@ impl Server {
         self.current().objections.clone()
     }
 
-    fn reload_into(&self, last: &mut Last) -> Result<Changed, TlsError> {
-        last.seen = Seen::of(files(&self.certificates, &self.tls));
+    /// Reads the files, and shows what they hold to whoever comes next.
+    fn take_up(&self, certificates: &[CertificateFiles], tls: &Tls) -> Result<Changed, TlsError> {
         let before = self.current();
-        match Current::load(&self.certificates, &self.tls, Some(&before)) {
-            Ok(current) => {
-                last.failure = None;
-                let is_same =
-                    before.choice.is_same(&current.choice) && before.clients == current.clients;
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
-                Ok(if is_same {
-                    Changed::Nothing
-                } else {
-                    Changed::Certificates
-                })
-            }
-            Err(error) => {
-                last.failure = Some(error.to_string());
-                Err(error)
-            }
-        }
+        let current = Current::load(certificates, tls, Some(&before))?;
+        let is_same = before.choice.is_same(&current.choice) && before.clients == current.clients;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
+        Ok(if is_same {
+            Changed::Nothing
+        } else {
+            Changed::Certificates
+        })
     }
 
     /// Locked for as long as it takes to count a reference.
