@@ -118,10 +118,14 @@ impl Entry {
     }
 }
 
+/// What masks, for each record to keep. The count that changes with each request is
+/// the outer one: the inner one is shared by workers, who would wait for each other.
+type Mask = Rc<Arc<Redactor>>;
+
 /// The access log of one worker.
 pub struct Lines {
     format: AccessLogFormat,
-    redactor: RefCell<Arc<Redactor>>,
+    redactor: RefCell<Mask>,
     sink: Sink,
     counters: Rc<metrics::Worker>,
     block: RefCell<Vec<u8>>,
@@ -143,7 +147,7 @@ impl Lines {
     ) -> Rc<Self> {
         Rc::new(Self {
             format,
-            redactor: RefCell::new(redactor),
+            redactor: RefCell::new(Rc::new(redactor)),
             sink,
             counters,
             block: RefCell::default(),
@@ -173,9 +177,9 @@ impl Lines {
         }
     }
 
-    /// From now on, this is what masks.
+    /// This is what masks the records that begin from now on.
     pub fn mask_with(&self, redactor: Arc<Redactor>) {
-        self.redactor.replace(redactor);
+        self.redactor.replace(Rc::new(redactor));
     }
 
     /// From now on, who is left without an answer is left by us.
@@ -279,6 +283,8 @@ fn seconds(time: SystemTime) -> u64 {
 #[derive(Debug)]
 pub struct Record {
     lines: Rc<Lines>,
+    /// Of the record's begin: what was a token then is masked, whatever is reloaded.
+    redactor: Mask,
     entry: Entry,
     count: Count,
     is_void: bool,
@@ -318,6 +324,7 @@ impl Record {
         lines.counters.begun();
         Self {
             lines: Rc::clone(lines),
+            redactor: Rc::clone(&lines.redactor.borrow()),
             entry,
             count: Count {
                 method: Method::Other,
@@ -401,10 +408,7 @@ impl Record {
             return 0..0;
         }
         let start = self.entry.text.len();
-        self.lines
-            .redactor
-            .borrow()
-            .mask_into(text, &mut self.entry.text);
+        self.redactor.mask_into(text, &mut self.entry.text);
         start..self.entry.text.len()
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     clock,
     exchange::{self, Exchange, Next},
     http1::{
-        body::Incoming,
+        body::{Incoming, Pace},
         buffer::Buffer,
         head,
         length::Length,
@@ -230,12 +230,18 @@ impl<'w> Connection<'w> {
     }
 
     /// Reads more of a body; `Ok(false)` if the client has gone.
-    async fn fill_body(&mut self) -> Result<bool, Refusal> {
-        let timeout = self.setup.settings.timeouts.body;
-        match clock::timeout(timeout, self.input.fill_body(&self.client)).await {
-            Err(_) => Err(Refusal::BodyTimeout),
-            Ok(read) => Ok(read.is_ok_and(|count| count > 0)),
+    async fn fill_body(&mut self, pace: &mut Pace) -> Result<bool, Refusal> {
+        let settings = &self.setup.settings;
+        let (timeout, least) = (settings.timeouts.body, settings.limits.body_rate);
+        let since = clock::now();
+        let count = clock::timeout(timeout, self.input.fill_body(&self.client))
+            .await
+            .map_err(|_| Refusal::BodyTimeout)?
+            .unwrap_or_default();
+        if least.is_some_and(|least| pace.is_too_slow(since.elapsed(), count, least, timeout)) {
+            return Err(Refusal::BodyTooSlow);
         }
+        Ok(count > 0)
     }
 
     /// Answers the request whose head is the first `end` bytes of the input.
@@ -310,18 +316,23 @@ impl<'w> Connection<'w> {
         if plan.expects_continue && self.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
             return Ok(None);
         }
+        let most = self.setup.settings.limits.body_size.unwrap_or(u64::MAX);
         let (mut incoming, mut form) = (Incoming::new(plan.length), Vec::new());
+        let mut pace = Pace::default();
         loop {
             let is_whole = incoming
                 .collect(&mut self.input, &mut form)
                 .map_err(|_| Refusal::Malformed(Malformed::Chunk))?;
+            if form.len() as u64 > most {
+                return Err(Refusal::BodyTooLarge);
+            }
             if form.len() as u64 > LONGEST_SMALL_BODY {
                 return Err(Refusal::FormTooLarge);
             }
             if is_whole {
                 return Ok(Some(form));
             }
-            if !self.fill_body().await? {
+            if !self.fill_body(&mut pace).await? {
                 return Ok(None);
             }
         }
@@ -385,13 +396,14 @@ impl<'w> Connection<'w> {
     /// Reads and drops a small body.
     async fn discard(&mut self, unread: Length) -> Next {
         let (mut incoming, mut dropped) = (Incoming::new(unread), Vec::new());
+        let mut pace = Pace::default();
         loop {
             match incoming.collect(&mut self.input, &mut dropped) {
                 Ok(true) => return Next::Request,
                 Err(_) => return Next::Linger,
                 Ok(false) => dropped.clear(),
             }
-            if !self.fill_body().await.unwrap_or(false) {
+            if !self.fill_body(&mut pace).await.unwrap_or(false) {
                 return Next::Close;
             }
         }

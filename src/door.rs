@@ -60,7 +60,10 @@ pub async fn enter(worker: Rc<Worker>, mut socket: Socket, door: Arc<Door>) -> O
     let deadline = Instant::now().checked_add(setup.settings.timeouts.handshake);
     let mut ticket = match worker.admission.admit(limits) {
         Ok(ticket) => ticket,
-        Err(refusal) => return turn_away(&worker, &door, socket, refusal).await,
+        Err(refusal) => {
+            let address = address(&socket).ok().flatten();
+            return turn_away(&worker, &door, socket, address, refusal).await;
+        }
     };
     let peer = match within(deadline, identify(&mut socket, &door, &setup.settings)).await {
         Ok(peer) => peer,
@@ -70,7 +73,7 @@ pub async fn enter(worker: Rc<Worker>, mut socket: Socket, door: Arc<Door>) -> O
     if let (Some(address), false) = (peer.address, peer.is_trusted)
         && let Err(refusal) = ticket.claim(address, limits)
     {
-        return turn_away(&worker, &door, socket, refusal).await;
+        return turn_away(&worker, &door, socket, peer.address, refusal).await;
     }
     let (stream, is_http2) = match within(deadline, open(socket, &door)).await {
         Ok(opened) => opened,
@@ -197,13 +200,14 @@ async fn turn_away(
     worker: &Rc<Worker>,
     door: &Door,
     socket: Socket,
+    address: Option<IpAddr>,
     refusal: Refusal,
 ) -> Option<Shared> {
     if door.tls.is_some() {
         return None;
     }
     let peer = Peer {
-        address: address(&socket).ok().flatten(),
+        address,
         is_trusted: false,
         is_tls: false,
     };

@@ -70,7 +70,9 @@ pub async fn run(mut exchange: Exchange<'_>, head: &mut Vec<u8>) -> Result<Next,
     let (worker, setup) = (exchange.worker, exchange.setup);
     let (_, pool) = setup.site(exchange.plan.site).ok_or(Refusal::Internal)?;
     let mut kind = metrics::Attempt::New;
-    if let Some(link) = pool.take() {
+    if setup.settings.shares_upstream_connections()
+        && let Some(link) = pool.take()
+    {
         worker.metrics.attempted(metrics::Attempt::Reused);
         if let Attempt::Done(next) = exchange.attempt(pool, link, head).await? {
             return Ok(next);
@@ -230,7 +232,8 @@ impl Exchange<'_> {
             return Next::Close;
         }
         // A request that is still on its way would be read as the next one's begin.
-        if answered.upstream_stays && is_sent {
+        let is_shared = self.setup.settings.shares_upstream_connections();
+        if answered.upstream_stays && is_sent && is_shared {
             pool.put(link);
         }
         match (answered.client_stays, is_sent && self.input.is_empty()) {

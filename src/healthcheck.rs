@@ -1,4 +1,9 @@
 //! Asks a running proxy whether it answers, as a container's health check.
+//!
+//! The administrator's listener is asked if there is one: it answers when clients
+//! have taken every place. Else the first listener that speaks plain HTTP is. What
+//! begins with TLS or a PROXY header, or was handed over to another process, is
+//! not spoken to: that would need certificates, trust or a socket that we lack.
 
 use std::{
     io::{self, Read, Write},
@@ -15,31 +20,58 @@ use crate::{
 /// A container runtime would give up after 30 seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Asks the first listener of `config`.
+/// Whom to ask, and for what.
+#[derive(Debug, PartialEq, Eq)]
+struct Question<'c> {
+    address: &'c Address,
+    path: &'static str,
+}
+
+/// Asks the proxy that was started with `config`.
 ///
 /// # Errors
 ///
-/// If nobody answers, or not with 200.
+/// If nobody answers, or not with 200, or nobody can be asked.
 pub fn run(config: &Config) -> Result<(), Failure> {
-    let listen = config
-        .listen
-        .first()
-        .map(|listen| &listen.address)
-        .ok_or_else(|| Failure::other("no listener"))?;
-    let answer = match listen {
-        Address::Tcp(address) => connect_tcp(*address).and_then(ask),
-        Address::Unix { path, .. } => connect_unix(path).and_then(ask),
-        Address::Inherited { .. } => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "an inherited socket is not supported yet",
-        )),
-    };
-    match answer {
+    let question = question(config).ok_or_else(|| {
+        Failure::config(
+            "no listener can be asked by plain HTTP: set `admin.listen`, which can, \
+             or add a [[listen]] on loopback or a unix socket",
+        )
+    })?;
+    let address = question.address;
+    match ask(&question) {
         Ok(answer) if answer.starts_with(b"HTTP/1.1 200 ") => Ok(()),
         Ok(_) => Err(Failure::Unhealthy(format!(
-            "{listen}: does not answer with 200"
+            "{address}: does not answer with 200"
         ))),
-        Err(error) => Err(Failure::Unhealthy(format!("{listen}: {error}"))),
+        Err(error) => Err(Failure::Unhealthy(format!("{address}: {error}"))),
+    }
+}
+
+fn question(config: &Config) -> Option<Question<'_>> {
+    if let Some(address) = &config.admin {
+        return Some(Question {
+            address,
+            path: "/healthz",
+        });
+    }
+    let listen = config.listen.iter().find(|listen| {
+        let is_ours = !matches!(listen.address, Address::Inherited { .. });
+        is_ours && !listen.tls && !listen.proxy_protocol
+    })?;
+    Some(Question {
+        address: &listen.address,
+        path: "/_tokenshim/health",
+    })
+}
+
+fn ask(question: &Question<'_>) -> io::Result<Vec<u8>> {
+    match question.address {
+        Address::Tcp(address) => say(connect_tcp(*address)?, question.path),
+        Address::Unix { path, .. } => say(connect_unix(path)?, question.path),
+        // Never a question: the socket is another process's.
+        Address::Inherited { .. } => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 
@@ -61,10 +93,9 @@ fn connect_unix(path: &std::path::Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-fn ask(mut stream: impl Read + Write) -> io::Result<Vec<u8>> {
-    stream.write_all(
-        b"GET /_tokenshim/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    )?;
+fn say(mut stream: impl Read + Write, path: &str) -> io::Result<Vec<u8>> {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(4096).read_to_end(&mut answer)?;
     Ok(answer)

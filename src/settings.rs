@@ -6,7 +6,7 @@
 use std::{fs, io, path::PathBuf, sync::Arc};
 
 use crate::{
-    config::{Config, HostPattern, Limits, Route, Timeouts, TrustedProxies, Upstream},
+    config::{Config, HostPattern, Limits, ProxyHeader, Route, Timeouts, TrustedProxies, Upstream},
     redact::Redactor,
     relocate::Policy,
     response::Moved,
@@ -32,7 +32,7 @@ pub struct Settings {
     /// TLS towards upstreams; there only if one of them wants it.
     pub upstream_tls: Option<Arc<tls::Client>>,
     /// What an upstream connection begins with.
-    pub upstream_proxy_protocol: crate::config::ProxyHeader,
+    pub upstream_proxy_protocol: ProxyHeader,
 }
 
 /// One upstream, and the rules for what goes there.
@@ -108,6 +108,15 @@ impl Settings {
             upstream_tls,
             upstream_proxy_protocol: config.upstream_proxy_protocol,
         })
+    }
+
+    /// Whether an upstream connection may carry requests of several clients.
+    ///
+    /// Not if it begins with the address of one: behind a proxy, the next request
+    /// of the same client connection may have another client.
+    #[must_use]
+    pub fn shares_upstream_connections(&self) -> bool {
+        self.upstream_proxy_protocol == ProxyHeader::Off
     }
 }
 

@@ -179,7 +179,7 @@ pub struct Relay<'a> {
 
 /// How a sender keeps up.
 #[derive(Debug, Default)]
-struct Pace {
+pub struct Pace {
     waited: Duration,
     received: u64,
 }
@@ -187,7 +187,13 @@ struct Pace {
 impl Pace {
     /// Whether fewer than `least` bytes a second came in the time that we
     /// waited, once that was `span`.
-    fn is_too_slow(&mut self, waited: Duration, count: usize, least: u64, span: Duration) -> bool {
+    pub fn is_too_slow(
+        &mut self,
+        waited: Duration,
+        count: usize,
+        least: u64,
+        span: Duration,
+    ) -> bool {
         self.waited = self.waited.saturating_add(waited);
         self.received = self.received.saturating_add(count as u64);
         if self.waited < span {

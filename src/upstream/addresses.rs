@@ -52,8 +52,12 @@ impl Addresses {
         }
     }
 
-    /// Whether the resolver should be asked again.
+    /// Whether the resolver should be asked. As long as nothing is known, by everybody:
+    /// who did not would have nothing to try.
     pub(super) fn is_stale(&self, now: Instant) -> bool {
+        if self.known.borrow().is_empty() {
+            return true;
+        }
         !self.is_literal
             && self
                 .resolved
@@ -155,8 +159,12 @@ mod tests {
         let later = start + Duration::from_secs(1);
         let addresses = Addresses::new("hs.example", 80);
         assert!(addresses.is_stale(start), "never asked");
+        addresses.resolved.set(Some(start));
+        assert!(addresses.is_stale(start), "asked, but nothing is known yet");
         let all = [address(1), address(2), address(3)];
         addresses.learn(all.to_vec()).unwrap();
+        assert!(!addresses.is_stale(start), "just asked");
+        assert!(addresses.is_stale(start + FRESH), "long ago");
         let order = |now| addresses.in_order(now);
         assert_eq!(order(start), all, "the resolver's order");
         addresses.note(address(1), false, start);

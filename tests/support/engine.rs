@@ -7,6 +7,7 @@
 #![allow(
     clippy::allow_attributes,
     dead_code,
+    unused_imports,
     unreachable_pub,
     missing_docs,
     clippy::unwrap_used,
@@ -36,7 +37,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-pub use end::End;
+pub use end::{End, Wire};
 pub use message::Message;
 pub use shim::Shim;
 pub use upstream::Upstream;

@@ -31,20 +31,8 @@ impl Shim {
     }
 
     pub fn start_with(upstream: &str, config: &str, descriptors: Option<u32>) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("tokenshim.toml");
-        let workers = if config.contains("workers") {
-            ""
-        } else {
-            "workers = 1\n"
-        };
-        fs::write(
-            &file,
-            format!("upstream = \"{upstream}\"\n{workers}{config}"),
-        )
-        .unwrap();
         let binary = env!("CARGO_BIN_EXE_tokenshim");
-        let mut command = match descriptors {
+        let command = match descriptors {
             None => Command::new(binary),
             Some(limit) => {
                 let mut shell = Command::new("sh");
@@ -53,6 +41,22 @@ impl Shim {
                 shell
             }
         };
+        Self::start_by(command, upstream, config)
+    }
+
+    /// Starts it by a command that has everything but the program's arguments;
+    /// without an upstream, `config` has routes for everything.
+    pub fn start_by(mut command: Command, upstream: &str, config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tokenshim.toml");
+        let mut text = config.to_owned();
+        if !config.contains("workers") {
+            text.insert_str(0, "workers = 1\n");
+        }
+        if !upstream.is_empty() {
+            text.insert_str(0, &format!("upstream = \"{upstream}\"\n"));
+        }
+        fs::write(&file, text).unwrap();
         command.arg("serve").arg("--config").arg(&file);
         if !config.contains("[[listen]]") {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -63,6 +67,11 @@ impl Shim {
                 .env("TOKENSHIM_ACCESS_LOG__FILE", &log)
                 .env("TOKENSHIM_ACCESS_LOG__FORMAT", "json");
         }
+        Self::run(command, directory, log)
+    }
+
+    /// Runs a command that serves and writes its lines to `log`; `directory` lives as long.
+    pub fn run(mut command: Command, directory: tempfile::TempDir, log: PathBuf) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -43,7 +43,11 @@ pub struct Upstream {
 impl Upstream {
     /// Runs `script` for each TCP connection.
     pub fn start(script: impl Fn(End) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    /// The same on a socket of the test's own.
+    pub fn start_on(listener: TcpListener, script: impl Fn(End) + Send + Sync + 'static) -> Self {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let accept = move || -> Box<dyn Wire> {
             let (stream, _) = listener.accept().unwrap();
@@ -84,7 +88,8 @@ impl Upstream {
         })
     }
 
-    fn run(
+    /// Runs `script` for each connection that `accept` gives.
+    pub fn run(
         address: String,
         accept: impl Fn() -> Box<dyn Wire> + Send + 'static,
         script: impl Fn(End) + Send + Sync + 'static,
