@@ -6,23 +6,28 @@
 //! Be a request. You come from an old client, and your first line is
 //! `GET /_matrix/client/r0/sync?since=s1&access_token=…`.
 //!
-//! 1. **Start.** Long before you came, [`serve`] read the [`config`], bound its sockets
-//!    ([`listen`]) and started one worker [`thread`] for each core. What a worker has to
-//!    know is in [`settings`].
+//! 1. **Start.** Long before you came, [`serve`] read the [`config`], made [`settings`] of
+//!    it, bound its sockets ([`listen`]) or took those that systemd had ready
+//!    ([`inherited`]), and started one worker [`thread`] for each core.
 //! 2. **The door.** The acceptor gives your connection to the worker with the fewest; from
-//!    here on one [`worker`] has all that you need. [`connection`] waits for your first byte
-//!    without holding a buffer, and reads your head ([`http1::head`]). If you break HTTP's
-//!    grammar you are answered here, and logged like everybody.
+//!    here on one [`worker`] has all that you need. At the [`door`] it is asked whether there
+//!    is room ([`admission`]) and who you are ([`proxy_protocol`]), and you may shake hands
+//!    ([`tls`]). If you speak HTTP/2, [`http2`] shows each of your streams as a connection of
+//!    its own, so that you are alone from here on. [`connection`] waits for your first byte
+//!    without holding a buffer, takes hold of the settings of this moment, and reads your head
+//!    ([`http1::head`]). If you break HTTP's grammar you are answered here, and logged like
+//!    everybody.
 //! 3. **The plan.** [`plan`] is the pure half: bytes in, a decision out, no clock and no
 //!    socket. It takes one look over your fields ([`http1::survey`]) and splits your
-//!    [`target`], which nobody else may read while it is raw.
+//!    [`target`], which nobody else may read while it is raw. Host and path say which
+//!    route you take, and by which rules.
 //! 4. **Relocation.** [`relocate`] finds your token, in the query or in a form, and decides
 //!    whether it is one, and which. [`requirement`] knows whether your endpoint needs
 //!    one. If the answer must be ours, [`refusal`] makes it, exact to the byte.
 //! 5. **Hygiene.** [`hygiene`] lets your other fields pass in order and case, but for those
 //!    that were meant for this hop only. Your new head has `Authorization: Bearer`, and a
 //!    target that lost its token and no other byte.
-//! 6. **The exchange.** [`exchange`] takes a connection from the worker's pool
+//! 6. **The exchange.** [`exchange`] takes a connection from your route's pool
 //!    ([`upstream`]), sends you, and watches both sides: your client may leave, the
 //!    homeserver may answer before you have been sent whole. [`http1::body`] streams both
 //!    bodies. If you asked to become something else, a [`tunnel`] carries you.
@@ -36,8 +41,12 @@
 //! any field is added, or a client could name the new `Authorization` in its
 //! `Connection` and have it dropped.
 //!
-//! What happened to you is counted in [`metrics`], which [`admin`] shows.
-//! [`cli`], [`exit`], [`demo`] and [`healthcheck`] are the program around it;
+//! While you wait, the configuration may change: you end with the settings that you
+//! began with. Or the process is told to stop: then you are finished first.
+//!
+//! What happened to you is counted in [`metrics`], which [`admin`] shows; [`clock`] has
+//! the time. [`cli`], [`exit`], [`demo`] and [`healthcheck`] are the program around it,
+//! [`systemd`] is told how it is;
 //! [`diagnostics`] is its own log, masked as well. [`percent`] decodes,
 //! [`scan`] looks and [`decimal`] counts for all of them.
 
