@@ -204,6 +204,9 @@ async fn turn_away(
     refusal: Refusal,
 ) -> Option<Shared> {
     if door.tls.is_some() {
+        if let Some(limit) = metrics::Limit::of(refusal) {
+            worker.metrics.limited(limit);
+        }
         return None;
     }
     let peer = Peer {

@@ -277,6 +277,8 @@ fn reload(
 /// Then the listeners are closed, so that others are refused and a new process can
 /// bind.
 async fn close(stop: &watch::Sender<bool>, mut acceptors: JoinSet<()>) {
+    // Who has arrived is seen only after a turn of the reactor.
+    tokio::task::yield_now().await;
     stop.send_replace(true);
     let _ = time::timeout(LAST_GUESTS, async {
         while acceptors.join_next().await.is_some() {}

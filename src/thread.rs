@@ -103,7 +103,9 @@ pub fn start(number: usize, outfit: Outfit, end: mpsc::UnboundedSender<()>) -> i
     let (messages, inbox) = mpsc::unbounded_channel();
     let load = Arc::<AtomicUsize>::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+        // No signals: they are for the main thread.
+        .enable_io()
+        .enable_time()
         .on_thread_unpark(clock::tick)
         .build()?;
     let handle = Handle {

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 import judge
+import pytest
 import wire
+from certificates import Authority, Pair
+from edge import NAME, Edges
 from nginx import Nginx
+from origin import Origin
 from processes import free_port
 from recorder import Recorded, Recorder
 from shim import Shim
@@ -152,3 +154,31 @@ def nginx(chain: Chain) -> Iterator[Nginx]:
     chain.nginx = server
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Whom the clients of the edge believe."""
+    return Authority(tmp_path_factory.mktemp("authority") / "clients")
+
+
+@pytest.fixture(scope="session")
+def pair(authority: Authority) -> Pair:
+    """The edge's own certificate."""
+    return authority.issue(NAME, "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def origin() -> Iterator[Origin]:
+    """An upstream that says what it was asked."""
+    server = Origin()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def edges(tmp_path: Path) -> Iterator[Edges]:
+    """Starts tokenshim as the edge; judges what it wrote."""
+    started = Edges(tmp_path)
+    yield started
+    started.stop()

@@ -36,6 +36,11 @@ def python_of(name: str) -> Path:
     return installed(f"venv-{name}", "bin", "python")
 
 
+def inherited() -> dict[str, str]:
+    """Our environment less what names the program under test, which it would take for a setting."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TOKENSHIM_")}
+
+
 def free_port() -> int:
     """A port nobody listens on now. Asked from the kernel, so tests can run beside others."""
     with socket.socket() as probe:
@@ -79,7 +84,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, **(environment or {})},
+                env={**inherited(), **(environment or {})},
             )
 
     def wait_for(self, what: str, ready: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -258,7 +258,8 @@ impl Admin {
     }
 }
 
-/// Reloads the configuration, changed by `change`, and waits until it is in use.
+/// Reloads the configuration, changed by `change`; the workers are told when this
+/// returns, and use it soon.
 pub fn reload(shim: &Shim, change: impl FnOnce(String) -> String) {
     let file = shim.directory.path().join("tokenshim.toml");
     let text = change(fs::read_to_string(&file).unwrap());
