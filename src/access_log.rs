@@ -17,15 +17,15 @@ use std::{
     ops::Range,
     rc::Rc,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use tokio::sync::Notify;
 
 use crate::{
-    config::AccessLogFormat, http1::head::Version, metrics, redact::Redactor, relocate::Source,
-    secret::Fingerprint,
+    clock, config::AccessLogFormat, http1::head::Version, metrics, redact::Redactor,
+    relocate::Source, secret::Fingerprint,
 };
 pub use record::Record;
 use sink::Sink;
@@ -158,7 +158,7 @@ impl Lines {
     pub async fn keep_flushing(&self) {
         loop {
             self.dirty.notified().await;
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
             self.flush();
         }
     }
@@ -183,8 +183,8 @@ impl Lines {
     }
 
     /// The time as the `Date` field has it.
-    pub fn http_date(&self) -> String {
-        self.stamp.borrow_mut().now().http_date.clone()
+    pub fn http_date(&self) -> Rc<str> {
+        Rc::clone(&self.stamp.borrow_mut().now().http_date)
     }
 
     /// Keeps the memory of a record for the next one.
@@ -236,11 +236,12 @@ impl fmt::Debug for Lines {
 /// The texts of the current second, made once for all its lines.
 #[derive(Debug)]
 struct Stamp {
-    second: u64,
+    /// When its second is over.
+    end: Option<Instant>,
     /// `21/Nov/2026:22:43:27 +0000`, in the local time zone as nginx has it.
     local: String,
     /// `Sat, 21 Nov 2026 22:43:27 GMT`.
-    http_date: String,
+    http_date: Rc<str>,
 }
 
 impl Stamp {
@@ -254,22 +255,23 @@ impl Stamp {
             },
         );
         Self {
-            second: seconds(time),
+            end: clock::now().checked_add(rest_of_second(time)),
             local,
-            http_date: httpdate::fmt_http_date(time),
+            http_date: httpdate::fmt_http_date(time).into(),
         }
     }
 
     fn now(&mut self) -> &Self {
-        let now = SystemTime::now();
-        if seconds(now) != self.second {
-            *self = Self::at(now);
+        if self.end.is_none_or(|end| end <= clock::now()) {
+            *self = Self::at(SystemTime::now());
         }
         self
     }
 }
 
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+fn rest_of_second(time: SystemTime) -> Duration {
+    let begun = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos());
+    Duration::from_secs(1).saturating_sub(Duration::from_nanos(begun.into()))
 }

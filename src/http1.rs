@@ -11,5 +11,6 @@ pub mod chunked;
 pub mod head;
 pub mod length;
 pub mod response;
+pub mod splice;
 pub mod stream;
 pub mod survey;

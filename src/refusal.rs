@@ -5,7 +5,7 @@
 //! `soft_logout` makes clients throw away their encryption keys, so it is never
 //! made here. Bodies are canonical JSON: sorted keys, no spaces.
 
-use std::io::Write as _;
+use crate::decimal;
 
 /// Why we answer a request ourselves instead of forwarding it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -258,29 +258,25 @@ impl Refusal {
         }
     }
 
-    /// The JSON body.
-    fn body(self, dialect: Dialect, out: &mut Vec<u8>) {
-        for piece in [
+    /// The JSON body, in pieces.
+    const fn body(self, dialect: Dialect) -> [&'static str; 5] {
+        // The session behind it, if there is one, lives on: keep the keys.
+        let end = match (self, dialect) {
+            (Self::UnusableToken, Dialect::Client) => r#"","soft_logout":true}"#,
+            _ => r#""}"#,
+        };
+        [
             r#"{"errcode":""#,
             self.errcode(dialect),
             r#"","error":""#,
             self.error(),
-            "\"",
-        ] {
-            out.extend_from_slice(piece.as_bytes());
-        }
-        if self == Self::UnusableToken && dialect == Dialect::Client {
-            // The session behind it, if there is one, lives on: keep the keys.
-            out.extend_from_slice(br#","soft_logout":true"#);
-        }
-        out.push(b'}');
+            end,
+        ]
     }
 
     /// Appends the whole answer to `out` and returns the length of its body.
     pub fn write(self, to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
-        let mut body = Vec::with_capacity(128);
-        self.body(to.dialect, &mut body);
-        push_answer(self.status_line(), &body, to, out)
+        push_answer(self.status_line(), &self.body(to.dialect), to, out)
     }
 }
 
@@ -298,10 +294,10 @@ pub struct Reply<'a> {
 }
 
 /// Appends an answer of our own with `status_line`, the fields they all share
-/// and `body`; returns how many body bytes are sent.
+/// and `body`, in pieces; returns how many body bytes are sent.
 pub(crate) fn push_answer(
     status_line: &str,
-    body: &[u8],
+    body: &[&str],
     to: &Reply<'_>,
     out: &mut Vec<u8>,
 ) -> usize {
@@ -312,26 +308,43 @@ pub(crate) fn push_answer(
         Dialect::Identity => "Origin, X-Requested-With, Content-Type, Accept, Authorization",
     };
     let connection = if to.keep_alive { "keep-alive" } else { "close" };
-    // Writing to a Vec cannot fail.
-    let _ = write!(
+    let push = |out: &mut Vec<u8>, pieces: &[&str]| {
+        for piece in pieces {
+            out.extend_from_slice(piece.as_bytes());
+        }
+    };
+    let length = body
+        .iter()
+        .fold(0_usize, |length, piece| length.saturating_add(piece.len()));
+    push(
         out,
-        "HTTP/1.1 {status_line}\r\n\
-         Date: {}\r\n\
-         Content-Type: application/json\r\n\
-         Content-Length: {}\r\n\
-         Cache-Control: no-store\r\n\
-         Access-Control-Allow-Origin: *\r\n\
-         Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS\r\n\
-         Access-Control-Allow-Headers: {allowed}\r\n\
-         Connection: {connection}\r\n\r\n",
-        to.date,
-        body.len(),
+        &[
+            "HTTP/1.1 ",
+            status_line,
+            "\r\nDate: ",
+            to.date,
+            "\r\nContent-Type: application/json\r\nContent-Length: ",
+        ],
+    );
+    decimal::push(out, length as u64);
+    push(
+        out,
+        &[
+            "\r\nCache-Control: no-store\r\n\
+             Access-Control-Allow-Origin: *\r\n\
+             Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS\r\n\
+             Access-Control-Allow-Headers: ",
+            allowed,
+            "\r\nConnection: ",
+            connection,
+            "\r\n\r\n",
+        ],
     );
     if to.is_head {
         return 0;
     }
-    out.extend_from_slice(body);
-    body.len()
+    push(out, body);
+    length
 }
 
 #[cfg(test)]

@@ -133,6 +133,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Message>) {
     let flushing = Rc::clone(&worker);
     tokio::task::spawn_local(async move { flushing.lines.keep_flushing().await });
+    let tidying = Rc::clone(&worker.buffers);
+    tokio::task::spawn_local(async move { tidying.pipes.keep_tidy().await });
     tokio::task::spawn_local(clock::keep_waking());
     while worker.phase() == Phase::Running {
         heed(&worker, inbox.recv().await);

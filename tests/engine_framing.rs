@@ -266,8 +266,11 @@ fn large_bodies_arrive_as_they_were_sent() {
     for message in [with_body("PUT", "/l", &body), chunked] {
         let mut client = shim.connect();
         let mut sender = client.twin();
-        let sending = thread::spawn(move || sender.send(message));
+        // Right behind it, so that a body which is taken for longer than it is swallows it.
+        let next = with_body("PUT", "/next", "next");
+        let sending = thread::spawn(move || sender.send(message + &next));
         assert!(client.response().text() == body);
+        assert_eq!(client.response().text(), "next");
         sending.join().unwrap();
     }
 }

@@ -220,7 +220,7 @@ impl Relay<'_> {
                 Front::Partial => {
                     self.send(framing, 0, b"").await?;
                     framing.clear();
-                    self.read(&mut pace).await?;
+                    self.read(&mut pace, moved).await?;
                 }
                 Front::Data { skip, len } => {
                     self.input.consume(skip);
@@ -277,10 +277,30 @@ impl Relay<'_> {
         }
     }
 
-    /// Reads once more.
-    async fn read(&mut self, pace: &mut Pace) -> Result<(), BodyError> {
+    /// How much there is to come that may pass without our looking at it.
+    fn opaque(&self) -> u64 {
+        match (&self.incoming.0, self.outgoing) {
+            (State::Sized(left), Outgoing::Raw) => *left,
+            _ => 0,
+        }
+    }
+
+    /// Reads once more, while nothing is left to be sent. What went past the
+    /// input is sent at once.
+    async fn read(&mut self, pace: &mut Pace, moved: &mut u64) -> Result<(), BodyError> {
         let since = self.least_rate.map(|least| (least, clock::now()));
-        let count = clock::timeout(self.source_timeout, self.input.fill_body(self.source))
+        let (patience, opaque) = (self.source_timeout, self.opaque());
+        let pool = self.input.pool();
+        let read = async {
+            if pool.pipes.can_carry(self.source, self.sink, opaque) {
+                self.input.release();
+                if let Some(pipe) = pool.pipes.fill(self.source, opaque).await? {
+                    return Ok((pipe.filled(), Some(pipe)));
+                }
+            }
+            Ok((self.input.fill_body(self.source).await?, None))
+        };
+        let (count, pipe) = clock::timeout(patience, read)
             .await
             .map_err(|_| BodyError::SourceTimeout)?
             .map_err(BodyError::SourceFailed)?;
@@ -296,11 +316,17 @@ impl Relay<'_> {
             self.incoming.0 = State::Sized(0);
             return Ok(());
         }
-        match since {
-            Some((least, since))
-                if pace.is_too_slow(since.elapsed(), count, least, self.source_timeout) =>
-            {
-                Err(BodyError::TooSlow)
+        if since
+            .is_some_and(|(least, since)| pace.is_too_slow(since.elapsed(), count, least, patience))
+        {
+            return Err(BodyError::TooSlow);
+        }
+        match (pipe, &mut self.incoming.0) {
+            (Some(pipe), State::Sized(left)) => {
+                *left = left.saturating_sub(count as u64);
+                pipe.empty(self.sink, self.sink_timeout, moved)
+                    .await
+                    .map_err(BodyError::sink)
             }
             _ => Ok(()),
         }

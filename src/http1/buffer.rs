@@ -14,7 +14,10 @@ use std::{
 
 use tokio::io::{AsyncRead as _, ReadBuf};
 
-use super::stream::{Shared, Stream};
+use super::{
+    splice::Pipes,
+    stream::{Shared, Stream},
+};
 
 /// What a buffer has at first.
 const SIZE: usize = 16 * 1024;
@@ -30,6 +33,8 @@ const MOST_SPARE: usize = 256;
 #[derive(Default)]
 pub struct Pool {
     spare: RefCell<Vec<Vec<u8>>>,
+    /// For what needs no buffer.
+    pub pipes: Pipes,
 }
 
 impl Pool {
@@ -52,6 +57,7 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("spare", &self.spare.borrow().len())
+            .field("pipes", &self.pipes)
             .finish()
     }
 }
@@ -75,6 +81,12 @@ impl Buffer {
             start: 0,
             end: 0,
         }
+    }
+
+    /// Where its memory comes from.
+    #[must_use]
+    pub fn pool(&self) -> Rc<Pool> {
+        Rc::clone(&self.pool)
     }
 
     /// What was read and not yet used.

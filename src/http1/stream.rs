@@ -6,13 +6,14 @@
 use std::{
     cell::RefCell,
     io::{self, IoSlice},
+    os::fd::{AsFd as _, BorrowedFd},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -63,6 +64,32 @@ macro_rules! delegate {
             })+
         }
     };
+}
+
+impl Socket {
+    /// Waits until it is ready, to be read or to be written, and does `io` with it.
+    pub(super) fn poll_io<T>(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        mut io: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            ready!(match (self, interest.is_readable()) {
+                (Self::Tcp(stream), true) => stream.poll_read_ready(cx),
+                (Self::Tcp(stream), false) => stream.poll_write_ready(cx),
+                (Self::Unix(stream), true) => stream.poll_read_ready(cx),
+                (Self::Unix(stream), false) => stream.poll_write_ready(cx),
+            })?;
+            let done = match self {
+                Self::Tcp(stream) => stream.try_io(interest, || io(stream.as_fd())),
+                Self::Unix(stream) => stream.try_io(interest, || io(stream.as_fd())),
+            };
+            if !matches!(&done, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                return Poll::Ready(done);
+            }
+        }
+    }
 }
 
 impl AsyncRead for Socket {
@@ -172,7 +199,14 @@ pub async fn write_all(stream: &Shared, parts: [&[u8]; 3], patience: Duration) -
             IoSlice::new(part.get(skipped..).unwrap_or_default())
         });
         let write = std::future::poll_fn(|cx| {
-            Pin::new(&mut *stream.borrow_mut()).poll_write_vectored(cx, &rest)
+            let mut stream = stream.borrow_mut();
+            match &rest {
+                // Without a vector the kernel has less to do.
+                [only, second, third] if second.is_empty() && third.is_empty() => {
+                    Pin::new(&mut *stream).poll_write(cx, only)
+                }
+                rest => Pin::new(&mut *stream).poll_write_vectored(cx, rest),
+            }
         });
         match clock::timeout(patience, write)
             .await

@@ -7,6 +7,7 @@ on the same machine must survive a test run.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALLED = Path(os.environ.get("TOKENSHIM_ACCEPTANCE", REPOSITORY / "target" / "acceptance"))
 BINARY = Path(os.environ.get("TOKENSHIM_BIN", REPOSITORY / "target" / "release" / "tokenshim"))
+
+GIVEN: set[int] = set()
 
 
 class SetupFailed(Exception):
@@ -42,10 +45,22 @@ def inherited() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port nobody listens on now. Asked from the kernel, so tests can run beside others."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now, and never the same twice.
+
+    Below the range from which the kernel takes the ports of outgoing connections: one of
+    those may be taken between our look and the program's start, all the more under load.
+    """
+    while True:
+        port = random.randrange(12_000, 32_000)
+        if port in GIVEN:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        GIVEN.add(port)
+        return port
 
 
 def wait_until(what: str, ready: Callable[[], bool], seconds: float = 10.0) -> None:
