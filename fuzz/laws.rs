@@ -19,8 +19,10 @@ use tokenshim::{
         survey,
     },
     http2::{
+        PREFACE,
         answer::{self, Body, Step},
-        request,
+        heads::{Event, Heads},
+        paths, request,
     },
     proxy_protocol::{self, Parsed, ReadError, Version},
     redact::{self, MASK},
@@ -277,7 +279,7 @@ pub(crate) fn http2_request(bytes: &[u8]) {
     }
     for is_ended in [true, false] {
         let mut out = Vec::new();
-        let framing = request::push_head(&mut out, &head, is_ended);
+        let framing = request::push_head(&mut out, &head, None, is_ended);
         assert_eq!(head::end(&out, 0), Some(out.len()), "one head");
         let mut fields = vec![httparse::EMPTY_HEADER; 1000];
         let Ok(parsed) = head::parse(&out, &mut fields) else {
@@ -331,4 +333,49 @@ fn read_answer(wire: &[u8], length: Length, step: usize, room: usize) -> Option<
         }
     }
     Some((out, body.is_ended()))
+}
+
+/// Frames of a client: how they arrive does not matter, those without a path to
+/// replace go on as they came, and what goes on has nothing left to replace.
+pub(crate) fn http2_heads(bytes: &[u8]) {
+    let wire = [PREFACE, bytes].concat();
+    let whole = pass(&wire, wire.len());
+    for step in [1, 2, 7] {
+        assert!(pass(&wire, step) == whole, "step {step}");
+    }
+    let (out, paths, is_hostile) = whole;
+    if is_hostile {
+        return;
+    }
+    let again = pass(&out, out.len());
+    assert!(again.0 == out, "replaced twice");
+    for (_, path) in &paths {
+        assert!(!path.is_empty(), "there is no copy of nothing");
+        let is_taken = path.iter().all(|&byte| paths::is_taken(byte));
+        assert!(!path.starts_with(b"/") || !is_taken, "h2 takes it");
+    }
+}
+
+type Passed = (Vec<u8>, Vec<(u32, Vec<u8>)>, bool);
+
+fn pass(wire: &[u8], step: usize) -> Passed {
+    let mut heads = Heads::new(0);
+    let (mut out, mut paths, mut is_hostile) = (Vec::new(), Vec::new(), false);
+    for piece in wire.chunks(step) {
+        let passed = heads.read(piece, |event| match event {
+            Event::Frame(_) => {}
+            Event::Path(stream, path) => paths.push((stream, path)),
+            Event::Hostile => is_hostile = true,
+        });
+        out.extend_from_slice(&piece[..passed]);
+        let ready = heads.ready().len();
+        out.extend_from_slice(heads.ready());
+        heads.gave(ready);
+        if is_hostile {
+            return (out, paths, true);
+        }
+    }
+    heads.end();
+    out.extend_from_slice(heads.ready());
+    (out, paths, false)
 }

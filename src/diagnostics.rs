@@ -1,8 +1,10 @@
 //! The diagnostic log: `tracing`, through a writer that masks.
 //!
 //! Events are written without secrets; the writer masks all the same, because
-//! at `trace` other people's crates speak, too. Panics go the same way. Writing
-//! happens on a thread of its own, so a blocked terminal blocks no request.
+//! at `trace` other people's crates speak, too. One of them repeats what clients
+//! send, in pieces that no mask recognises, so `h2` may only warn ([`speakers`]).
+//! Panics go the same way. Writing happens on a thread of its own, so a blocked
+//! terminal blocks no request.
 
 use std::{
     io, panic,
@@ -10,7 +12,12 @@ use std::{
 };
 
 use tracing::{Level, level_filters::LevelFilter};
-use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     access_log::sink::Sink,
@@ -41,8 +48,9 @@ impl Masks {
 /// If the process has one already.
 pub fn start(log: &Log, redactor: Arc<Redactor>, sink: Sink) -> io::Result<Masks> {
     let masks = Masks(Arc::new(RwLock::new(redactor)));
+    let speakers = speakers(level(log.level));
     let builder = tracing_subscriber::fmt()
-        .with_max_level(level(log.level))
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(Masking {
             masks: masks.clone(),
             sink,
@@ -50,12 +58,28 @@ pub fn start(log: &Log, redactor: Arc<Redactor>, sink: Sink) -> io::Result<Masks
         .with_ansi(false)
         .with_target(true);
     match log.format {
-        LogFormat::Text => builder.event_format(fmt::format()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder
+            .event_format(fmt::format())
+            .finish()
+            .with(speakers)
+            .try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(speakers)
+            .try_init(),
     }
     .map_err(io::Error::other)?;
     panic::set_hook(Box::new(report_panic));
     Ok(masks)
+}
+
+/// Who may say how much.
+fn speakers(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level)
+        .with_target("h2", level.min(LevelFilter::WARN))
 }
 
 const fn level(level: LogLevel) -> LevelFilter {
@@ -98,5 +122,30 @@ impl<'a> MakeWriter<'a> for Masking {
 
     fn make_writer(&'a self) -> Self {
         self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h2_may_only_warn() {
+        for (name, wanted, target, asked, expected) in [
+            ("ours", Level::TRACE, "tokenshim::door", Level::TRACE, true),
+            ("h2 warns", Level::TRACE, "h2::server", Level::WARN, true),
+            ("h2 tells", Level::TRACE, "h2::server", Level::INFO, false),
+            ("h2 shows", Level::TRACE, "h2", Level::DEBUG, false),
+            (
+                "less than a warning",
+                Level::ERROR,
+                "h2",
+                Level::WARN,
+                false,
+            ),
+        ] {
+            let speakers = speakers(LevelFilter::from_level(wanted));
+            assert_eq!(speakers.would_enable(target, &asked), expected, "{name}");
+        }
     }
 }

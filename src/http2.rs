@@ -24,18 +24,11 @@
 //!
 //! # Request targets
 //!
-//! Over HTTP/1 a target may have any byte that nginx takes. Here h2 reads it
-//! first, with the `http` crate's grammar, and gives no way to see what that
-//! refuses:
-//!
-//! - `<`, `>`, a backtick in the path and `"` in the query, control bytes, and a
-//!   target that begins with neither `/`, `?`, `#` nor `*`: the stream is reset
-//!   with `PROTOCOL_ERROR`, without an answer and without a line in the log;
-//! - bytes that are not UTF-8: the whole connection ends with `PROTOCOL_ERROR`;
-//! - `#` and what follows it is cut off, and the rest is served.
-//!
-//! UTF-8, `{`, `}`, `|`, `\`, `^`, `"` in the path and a backtick in the query pass
-//! as they are.
+//! They may have any byte that they may have over HTTP/1. h2 reads them first, with
+//! the `http` crate's grammar, and refuses or cuts some without a trace; those go
+//! around it ([`paths`]). What the engine refuses gets its answer and its line in
+//! the log. One is left that h2 refuses by itself, with a reset of the stream: an
+//! empty one.
 //!
 //! # What is never offered
 //!
@@ -44,8 +37,11 @@
 
 pub mod answer;
 pub mod frames;
+pub mod heads;
+pub mod hpack;
 mod incoming;
 mod outgoing;
+pub mod paths;
 pub mod request;
 mod stream;
 mod wire;
@@ -98,6 +94,14 @@ pub struct Limits {
     pub idle: Duration,
     /// How long the client may take nothing of what is to be sent.
     pub send: Duration,
+}
+
+impl Limits {
+    /// How long a header list may be, as h2 counts it: above what the engine
+    /// takes, or h2 would answer in its place, unseen.
+    fn header_list(&self) -> usize {
+        self.head_size.saturating_mul(2).max(16 * 1024)
+    }
 }
 
 /// Whether a connection begins with the preface.
@@ -163,7 +167,8 @@ where
 {
     let ledger = Rc::new(Ledger::default());
     let begun = Instant::now();
-    let handshake = builder(limits).handshake(Wire::new(io, read, Rc::clone(&ledger)));
+    let wire = Wire::new(io, read, limits.header_list(), Rc::clone(&ledger));
+    let handshake = builder(limits).handshake(wire);
     let mut handshake = pin!(time::timeout(limits.handshake, handshake));
     let shaken = poll_fn(|cx| {
         if let Poll::Ready(shaken) = handshake.as_mut().poll(cx) {
@@ -207,13 +212,11 @@ where
 
 fn builder(limits: &Limits) -> server::Builder {
     let mut builder = server::Builder::new();
-    // Above what the engine takes, or h2 would answer in its place, unseen.
-    let list = limits.head_size.saturating_mul(2).max(16 * 1024);
     builder
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(limits.header_list()).unwrap_or(u32::MAX))
         .max_send_buffer_size(MOST_UNSENT);
     builder
 }
@@ -272,7 +275,8 @@ where
             match accepted {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.has_opened = true;
-                    on_stream(Stream::new(request, respond));
+                    let path = self.ledger.take_path(respond.stream_id().as_u32());
+                    on_stream(Stream::new(request, path.as_deref(), respond));
                 }
                 _ if self.state == State::Cut && accepted.is_ready() => {
                     return Poll::Ready(Err(ConnectionError::Flood));

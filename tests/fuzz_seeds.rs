@@ -22,7 +22,7 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 8] = [
+const TARGETS: [(&str, Law); 9] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("head", laws::head),
@@ -31,6 +31,7 @@ const TARGETS: [(&str, Law); 8] = [
     ("proxy_protocol", laws::proxy_protocol),
     ("http2_request", laws::http2_request),
     ("http2_answer", laws::http2_answer),
+    ("http2_heads", laws::http2_heads),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -60,7 +61,7 @@ fn the_laws_hold_on_the_seeds() {
 }
 
 /// What makes parsers stumble, and what our own look for.
-const PIECES: [&[u8]; 51] = [
+const PIECES: [&[u8]; 55] = [
     b"access_token",
     b"access_token=",
     b"access%5Ftoken=",
@@ -112,6 +113,10 @@ const PIECES: [&[u8]; 51] = [
     b"2001:db8::1 ",
     b"56324 443\r\n",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+    b"\0\0\x05\x01\x05\0\0\0\x01\x82\x04\x02/<",
+    b"\0\0\x05\x01\x04\0\0\0\x03\x82\x44\x02/#",
+    b"\0\0\x02\x01\0\0\0\0\x05",
+    b"\0\0\x01\x09\x04\0\0\0\x05",
 ];
 
 /// Bytes that a failure shows as one can type them.

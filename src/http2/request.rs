@@ -7,6 +7,7 @@
 
 use http::{HeaderMap, HeaderName, Method, Request, header};
 
+use super::paths;
 use crate::{http1::chunked, target};
 
 /// How the engine will see the body.
@@ -23,12 +24,18 @@ pub enum Framing {
 /// A head that the engine refuses: its target is empty.
 const REFUSED: &[u8] = b"GET  HTTP/1.1\r\n\r\n";
 
-/// Appends the head. `is_ended` tells that no body follows.
-pub fn push_head<B>(out: &mut Vec<u8>, request: &Request<B>, is_ended: bool) -> Framing {
+/// Appends the head. `path` is the path, if h2 got a copy ([`paths`]); `is_ended`
+/// tells that no body follows.
+pub fn push_head<B>(
+    out: &mut Vec<u8>,
+    request: &Request<B>,
+    path: Option<&[u8]>,
+    is_ended: bool,
+) -> Framing {
     let begin = out.len();
     out.extend_from_slice(request.method().as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(target(request).unwrap_or_default());
+    out.extend_from_slice(target(request, path).unwrap_or_default());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut lines = 2_usize;
     if let Some(host) = host(request) {
@@ -76,8 +83,13 @@ fn uri<B>(request: &Request<B>) -> &http::Uri {
 }
 
 /// The target; `None` for one that no request of its method may have.
-fn target<B>(request: &Request<B>) -> Option<&[u8]> {
+fn target<'r, B>(request: &'r Request<B>, path: Option<&'r [u8]>) -> Option<&'r [u8]> {
     let uri = uri(request);
+    if let Some(path) = path {
+        // Bytes that may not be there are for the engine to refuse, as over HTTP/1.
+        let is_its = paths::is_copy(uri.path_and_query()?.as_str().as_bytes(), path);
+        return (is_its && path.starts_with(b"/")).then_some(path);
+    }
     let target = match *request.method() {
         // The engine refuses the method, and needs a line to do so.
         Method::CONNECT => uri.authority().map_or("*", |authority| authority.as_str()),

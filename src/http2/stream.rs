@@ -31,10 +31,15 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(request: Request<RecvStream>, respond: SendResponse<Bytes>) -> Self {
+    /// `path` is the path, if h2 got a copy.
+    pub(super) fn new(
+        request: Request<RecvStream>,
+        path: Option<&[u8]>,
+        respond: SendResponse<Bytes>,
+    ) -> Self {
         let mut head = Vec::with_capacity(USUAL_HEAD);
         let is_ended = request.body().is_end_stream();
-        let framing = request::push_head(&mut head, &request, is_ended);
+        let framing = request::push_head(&mut head, &request, path, is_ended);
         let to_head = *request.method() == Method::HEAD;
         Self {
             incoming: Incoming::new(head, framing, request.into_body()),

@@ -1,8 +1,9 @@
 //! The socket under a connection: bytes that were read before, a look at the
-//! frames that arrive, and how long the client has taken nothing.
+//! frames and heads that arrive, and how long the client has taken nothing.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    collections::VecDeque,
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
@@ -14,13 +15,26 @@ use tokio::{
     time::Instant,
 };
 
-use super::frames::{Frames, Tally};
+use super::{
+    frames::Tally,
+    heads::{Event, Heads},
+};
+
+/// How many bytes of paths wait for their requests, over which the oldest are
+/// forgotten and their requests refused. Only requests that h2 refuses, and does
+/// not show, let so many come together.
+const MOST_WAITING: usize = 1024 * 1024;
+
+/// What a path costs beside its bytes.
+const WAITING_EACH: usize = 64;
 
 /// What is known of a connection's frames; read beside the connection, since h2
-/// owns the socket.
-#[derive(Debug, Default)]
+/// owns the socket. It cannot print: it holds paths.
+#[derive(Default)]
 pub(super) struct Ledger {
     tally: Cell<Tally>,
+    is_hostile: Cell<bool>,
+    waiting: RefCell<Waiting>,
     stalled: Cell<Option<Instant>>,
 }
 
@@ -32,7 +46,25 @@ impl Ledger {
 
     /// Whether too many came for nothing.
     pub(super) fn is_flood(&self) -> bool {
-        self.tally.get().is_flood()
+        self.is_hostile.get() || self.tally.get().is_flood()
+    }
+
+    /// The path of a stream of which h2 got a copy. Streams are asked for in their
+    /// order.
+    pub(super) fn take_path(&self, stream: u32) -> Option<Vec<u8>> {
+        self.waiting.borrow_mut().take(stream)
+    }
+
+    fn hear(&self, event: Event) {
+        match event {
+            Event::Frame(frame) => {
+                let mut tally = self.tally.get();
+                tally.received(frame);
+                self.tally.set(tally);
+            }
+            Event::Path(stream, path) => self.waiting.borrow_mut().push(stream, path),
+            Event::Hostile => self.is_hostile.set(true),
+        }
     }
 
     /// Since when the client takes nothing, although there is something.
@@ -56,25 +88,71 @@ impl Ledger {
     }
 }
 
+/// Paths of which h2 got copies, by their streams, which only grow.
+#[derive(Default)]
+struct Waiting {
+    paths: VecDeque<(u32, Vec<u8>)>,
+    size: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, stream: u32, path: Vec<u8>) {
+        self.size = self.size.saturating_add(cost(&path));
+        self.paths.push_back((stream, path));
+        while self.size > MOST_WAITING && self.pop(u32::MAX).is_some() {}
+    }
+
+    fn take(&mut self, stream: u32) -> Option<Vec<u8>> {
+        loop {
+            let (number, path) = self.pop(stream)?;
+            if number == stream {
+                return Some(path);
+            }
+        }
+    }
+
+    /// The oldest, if its stream is not newer than this one.
+    fn pop(&mut self, newest: u32) -> Option<(u32, Vec<u8>)> {
+        self.paths.front().filter(|oldest| oldest.0 <= newest)?;
+        let oldest = self.paths.pop_front()?;
+        self.size = self.size.saturating_sub(cost(&oldest.1));
+        Some(oldest)
+    }
+}
+
+fn cost(path: &[u8]) -> usize {
+    path.len().saturating_add(WAITING_EACH)
+}
+
 /// A socket that h2 reads and writes.
 pub(super) struct Wire<IO> {
     io: IO,
     /// What was read before; empty when it was replayed.
     before: Vec<u8>,
     replayed: usize,
-    frames: Frames,
+    heads: Heads,
     ledger: Rc<Ledger>,
 }
 
 impl<IO> Wire<IO> {
-    pub(super) fn new(io: IO, before: Vec<u8>, ledger: Rc<Ledger>) -> Self {
+    /// `list` is how long a header list may be.
+    pub(super) fn new(io: IO, before: Vec<u8>, list: usize, ledger: Rc<Ledger>) -> Self {
         Self {
             io,
             before,
             replayed: 0,
-            frames: Frames::default(),
+            heads: Heads::new(list),
             ledger,
         }
+    }
+
+    /// Copies of what is ready as much as there is room for; `false` if nothing is.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let ready = self.heads.ready();
+        let count = ready.len().min(buf.remaining());
+        buf.put_slice(ready.get(..count).unwrap_or_default());
+        self.heads.gave(count);
+        count > 0
     }
 
     /// Copies of `before` what there is room for; `false` if nothing is left.
@@ -98,19 +176,30 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Wire<IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        let mut tally = wire.ledger.tally.get();
-        if tally.is_flood() {
-            // Whoever polls the connection looks at the ledger next.
-            return Poll::Pending;
+        loop {
+            if wire.give(buf) || buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            if wire.ledger.is_flood() {
+                // Whoever polls the connection looks at the ledger next.
+                return Poll::Pending;
+            }
+            let begin = buf.filled().len();
+            if !wire.replay(buf) {
+                std::task::ready!(Pin::new(&mut wire.io).poll_read(cx, buf))?;
+            }
+            let arrived = buf.filled().get(begin..).unwrap_or_default();
+            if arrived.is_empty() {
+                wire.heads.end();
+                wire.give(buf);
+                return Poll::Ready(Ok(()));
+            }
+            let passed = wire.heads.read(arrived, |event| wire.ledger.hear(event));
+            buf.set_filled(begin.saturating_add(passed));
+            if passed > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
-        let begin = buf.filled().len();
-        if !wire.replay(buf) {
-            std::task::ready!(Pin::new(&mut wire.io).poll_read(cx, buf))?;
-        }
-        let arrived = buf.filled().get(begin..).unwrap_or_default();
-        wire.frames.read(arrived, |frame| tally.received(frame));
-        wire.ledger.tally.set(tally);
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod encoder;
 pub(crate) mod raw;
 
 use std::{future::Future, pin::Pin, rc::Rc, task::Poll, time::Duration};

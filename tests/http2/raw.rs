@@ -1,7 +1,7 @@
 //! HTTP/2 spelt out, for what no client library would send.
 
 use tokenshim::http2::PREFACE;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -82,10 +82,10 @@ pub(crate) fn get(path: &[u8]) -> Vec<u8> {
 }
 
 /// A connection whose settings are exchanged.
-pub(crate) struct Raw(pub(crate) DuplexStream);
+pub(crate) struct Raw<IO = DuplexStream>(pub(crate) IO);
 
-impl Raw {
-    pub(crate) async fn open(mut io: DuplexStream) -> Self {
+impl<IO: AsyncRead + AsyncWrite + Unpin> Raw<IO> {
+    pub(crate) async fn open(mut io: IO) -> Self {
         let hello = [PREFACE, &frame(SETTINGS, 0, 0, b"")].concat();
         io.write_all(&hello).await.unwrap();
         let mut raw = Self(io);

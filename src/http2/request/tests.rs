@@ -32,7 +32,7 @@ fn request(
 
 fn written(request: &Request<()>, is_ended: bool) -> (String, Framing) {
     let mut out = Vec::new();
-    let framing = push_head(&mut out, request, is_ended);
+    let framing = push_head(&mut out, request, None, is_ended);
     (String::from_utf8(out).unwrap(), framing)
 }
 
@@ -184,6 +184,41 @@ fn writes_heads() {
 }
 
 #[test]
+fn takes_the_path_that_h2_did_not_get() {
+    for (name, copy, path, line) in [
+        ("its own", "????", &b"/a#b"[..], "GET /a#b HTTP/1.1\r\n"),
+        ("not UTF-8", "??", b"/\xe9", "GET /\u{fffd} HTTP/1.1\r\n"),
+        (
+            "a space, for the engine",
+            "????",
+            b"/a b",
+            "GET /a b HTTP/1.1\r\n",
+        ),
+        ("another's", "???", b"/a#b", "GET  HTTP/1.1\r\n"),
+        ("h2 got one", "/a", b"/<", "GET  HTTP/1.1\r\n"),
+        ("none", "????", b"a#bc", "GET  HTTP/1.1\r\n"),
+        ("two lines", "????", b"/\r\nb", "GET  HTTP/1.1\r\n"),
+    ] {
+        let mut out = Vec::new();
+        push_head(
+            &mut out,
+            &request("GET", Some("h"), copy, &[]),
+            Some(path),
+            true,
+        );
+        let head = String::from_utf8_lossy(&out).into_owned();
+        assert!(head.starts_with(line), "case: {name}: {head}");
+        let mut room = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
+        let is_served = path.starts_with(b"/") && target::is_accepted(path) && !line.contains("  ");
+        assert_eq!(
+            head::parse(&out, &mut room).is_ok(),
+            is_served,
+            "case: {name}"
+        );
+    }
+}
+
+#[test]
 fn refuses_targets_that_are_none() {
     for path in ["?q", "nothing", "http://evil/x", "http:/x"] {
         let Ok(path) = path.parse::<http::uri::PathAndQuery>() else {
@@ -299,7 +334,7 @@ proptest! {
             }
         }
         let mut out = Vec::new();
-        let framing = push_head(&mut out, &request, is_ended);
+        let framing = push_head(&mut out, &request, None, is_ended);
         prop_assert_eq!(head::end(&out, 0), Some(out.len()));
         let mut room = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
         let head = head::parse(&out, &mut room).unwrap();
