@@ -21,6 +21,7 @@ use tokenshim::{
     http2::{
         PREFACE,
         answer::{self, Body, Step},
+        client,
         heads::{Event, Heads},
         paths, request,
     },
@@ -299,6 +300,26 @@ pub(crate) fn http2_request(bytes: &[u8]) {
         assert_eq!(count("transfer-encoding"), usize::from(is_chunked));
         assert!(!is_chunked || count("content-length") == 0, "two lengths");
     }
+}
+
+/// A request to an upstream: what goes by HTTP/2 arrives as it was written.
+pub(crate) fn http2_upstream(bytes: &[u8]) {
+    let Ok(client::Head { request, .. }) = client::parse(bytes) else {
+        return;
+    };
+    let (parts, ()) = request.into_parts();
+    let uri = parts.uri.into_parts();
+    let (path, host) = (uri.path_and_query.unwrap(), uri.authority.unwrap());
+    let line = format!("{} {path} HTTP/1.", parts.method);
+    // Some readers skip empty lines in front of a message.
+    let begin = bytes.iter().position(|byte| !b"\r\n".contains(byte));
+    assert!(bytes[begin.unwrap()..].starts_with(line.as_bytes()));
+    assert!(String::from_utf8_lossy(bytes).contains(host.as_str()));
+    for name in ["host", "connection", "transfer-encoding", "upgrade"] {
+        assert!(!parts.headers.contains_key(name), "{name}");
+    }
+    let secret = parts.headers.get("authorization");
+    assert!(secret.is_none_or(HeaderValue::is_sensitive));
 }
 
 /// An answer of the engine: how it is written does not matter, and no more comes

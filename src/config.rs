@@ -173,9 +173,11 @@ fn read(reader: &mut Reader<'_>) -> Config {
     let trusted = reader.list(key::TRUSTED_PROXIES, 0..=usize::MAX, trusted::parse);
     let trusted_proxies = trusted.map_or_else(TrustedProxies::local, TrustedProxies::from_iter);
     let listen = Listen::read_all(reader, &trusted_proxies);
+    let routes = Route::read_all(reader);
+    let upstream_proxy_protocol = reader.choice(key::UPSTREAM_PROXY_PROTOCOL, ProxyHeader::Off);
     Config {
-        routes: Route::read_all(reader),
-        upstream_proxy_protocol: reader.choice(key::UPSTREAM_PROXY_PROTOCOL, ProxyHeader::Off),
+        routes,
+        upstream_proxy_protocol,
         workers: reader
             .integer(key::WORKERS, parse::workers)
             .unwrap_or_else(cores),
@@ -183,7 +185,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         drain_timeout: limits::duration(reader, key::DRAIN_TIMEOUT, 30),
         certificates: CertificateFiles::read_all(reader),
         tls: Tls::read(reader),
-        upstream_tls: UpstreamTls::read(reader),
+        upstream_tls: UpstreamTls::read(reader, upstream_proxy_protocol),
         limits: Limits::read(reader),
         timeouts: Timeouts::read(reader),
         access_log: AccessLog {

@@ -57,7 +57,8 @@ pub struct Exchange<'a> {
 /// How one attempt ended.
 enum Attempt {
     Done(Next),
-    /// The pooled connection had been closed before the request came.
+    /// The pooled connection had been closed before the request came, or the
+    /// upstream says that it has not looked at it.
     Stale,
 }
 
@@ -69,9 +70,11 @@ enum Attempt {
 pub async fn run(mut exchange: Exchange<'_>, head: &mut Vec<u8>) -> Result<Next, Refusal> {
     let (worker, setup) = (exchange.worker, exchange.setup);
     let (_, pool) = setup.site(exchange.plan.site).ok_or(Refusal::Internal)?;
+    let wants_upgrade = exchange.plan.wants_upgrade;
+    let may_share = pool.may_share(&setup.settings, head, wants_upgrade);
     let mut kind = metrics::Attempt::New;
     if setup.settings.shares_upstream_connections()
-        && let Some(link) = pool.take()
+        && let Some(link) = pool.take(&worker.buffers, may_share)
     {
         worker.metrics.attempted(metrics::Attempt::Reused);
         if let Attempt::Done(next) = exchange.attempt(pool, link, head).await? {
@@ -79,20 +82,27 @@ pub async fn run(mut exchange: Exchange<'_>, head: &mut Vec<u8>) -> Result<Next,
         }
         kind = metrics::Attempt::Retried;
     }
-    worker.metrics.attempted(kind);
-    // The second attempt, if it is one, gets a connection that nobody used. Boxed:
-    // a TLS handshake is large, and must not be part of every request that waits.
-    let connect = Box::pin(pool.connect(&setup.settings, &worker.buffers, exchange.plan.client));
-    let link = tokio::select! {
-        biased;
-        link = connect => link.map_err(|error| not_connected(&error, &worker.metrics))?,
-        // Nobody waits for the answer any more: nothing is sent.
-        _ = upload::watch(exchange.client, exchange.input) => return Ok(Next::Close),
-    };
-    worker.metrics.connected();
-    match exchange.attempt(pool, link, head).await? {
-        Attempt::Done(next) => Ok(next),
-        Attempt::Stale => Err(Refusal::UpstreamBroken),
+    loop {
+        worker.metrics.attempted(kind);
+        // The second attempt, if it is one, gets a connection that failed nobody.
+        // Boxed: a TLS handshake is large, and must not be part of every request
+        // that waits.
+        let client = exchange.plan.client;
+        let connect = Box::pin(pool.connect(&setup.settings, &worker.buffers, client, may_share));
+        let link = tokio::select! {
+            biased;
+            link = connect => link.map_err(|error| not_connected(&error, &worker.metrics))?,
+            // Nobody waits for the answer any more: nothing is sent.
+            _ = upload::watch(exchange.client, exchange.input) => return Ok(Next::Close),
+        };
+        if !link.is_reused {
+            worker.metrics.connected();
+        }
+        match (exchange.attempt(pool, link, head).await?, kind) {
+            (Attempt::Done(next), _) => return Ok(next),
+            (Attempt::Stale, metrics::Attempt::New) => kind = metrics::Attempt::Retried,
+            (Attempt::Stale, _) => return Err(Refusal::UpstreamBroken),
+        }
     }
 }
 
@@ -148,7 +158,10 @@ impl Exchange<'_> {
         head: &mut Vec<u8>,
     ) -> Result<Attempt, Refusal> {
         let body = self.body();
-        let can_repeat = link.is_reused && self.plan.is_idempotent && body != Body::Coming;
+        let has_all = body != Body::Coming;
+        // A stream fails for other reasons than that its connection was too old.
+        let may_be_stale = link.is_reused && !link.is_stream();
+        let can_repeat = may_be_stale && self.plan.is_idempotent && has_all;
         let progress = Progress::default();
         let mut received = 0;
         let ended = {
@@ -187,6 +200,10 @@ impl Exchange<'_> {
             }
             Ended::Response(Err(ResponseError::Closed { is_silent: true })) if can_repeat => {
                 tracing::debug!("pooled upstream connection was closed: trying a new one");
+                Ok(Attempt::Stale)
+            }
+            Ended::Response(Err(ResponseError::Unprocessed)) if has_all => {
+                tracing::debug!("upstream did not take up the request: trying again");
                 Ok(Attempt::Stale)
             }
             Ended::Response(Err(error)) => self
@@ -258,6 +275,7 @@ impl Exchange<'_> {
                 (Refusal::UpstreamTimeout, Ending::UpstreamTimeout)
             }
             ResponseError::Closed { .. }
+            | ResponseError::Unprocessed
             | ResponseError::Malformed
             | ResponseError::Body(
                 BodyError::SourceClosed

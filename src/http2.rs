@@ -36,6 +36,7 @@
 //! engine like any other.
 
 pub mod answer;
+pub mod client;
 pub mod frames;
 pub mod heads;
 pub mod hpack;
@@ -43,6 +44,7 @@ mod incoming;
 mod outgoing;
 pub mod paths;
 pub mod request;
+mod sending;
 mod stream;
 mod wire;
 

@@ -124,7 +124,7 @@ pub fn start(number: usize, outfit: Outfit, end: mpsc::UnboundedSender<()>) -> i
 
 /// How long a client may still send a request on a connection that it kept: it
 /// does not know yet that we stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(1);
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
 
 /// How long the last answers may take to leave once waiting was cut.
 const FAREWELL: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod connect;
+mod http2;
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,12 +18,16 @@ use std::{
 
 use tokio::time;
 
-use self::addresses::Addresses;
 pub use self::connect::ConnectError;
+use self::{addresses::Addresses, http2::Trunks};
 use crate::{
     clock,
     config::Upstream,
-    http1::{buffer::Buffer, head, stream::Shared},
+    http1::{
+        buffer::{self, Buffer},
+        head,
+        stream::{Shared, Stream},
+    },
 };
 
 /// No connection is used for longer.
@@ -31,7 +36,7 @@ const OLDEST: Duration = Duration::from_secs(300);
 /// A connection to the upstream, for one exchange at a time.
 #[derive(Debug)]
 pub struct Link {
-    /// The socket.
+    /// The socket, or a stream on one that others use as well.
     pub stream: Shared,
     /// What was read of the response and not yet used.
     pub input: Buffer,
@@ -43,6 +48,14 @@ pub struct Link {
     opened: Instant,
 }
 
+impl Link {
+    /// Whether it is one of several streams on a connection, and can be used once.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        matches!(*self.stream.borrow(), Stream::Http2Upstream(_))
+    }
+}
+
 /// One upstream as one worker knows it: its addresses, and idle connections.
 #[derive(Debug)]
 pub struct Pool {
@@ -50,6 +63,7 @@ pub struct Pool {
     /// `None` for a unix socket.
     addresses: Option<Addresses>,
     idle: RefCell<Vec<Idle>>,
+    trunks: Trunks,
     idle_timeout: Duration,
     is_reaping: Cell<bool>,
 }
@@ -72,6 +86,7 @@ impl Pool {
             upstream: upstream.clone(),
             addresses,
             idle: RefCell::default(),
+            trunks: Trunks::default(),
             idle_timeout,
             is_reaping: Cell::default(),
         })
@@ -83,18 +98,22 @@ impl Pool {
         self.upstream == *upstream && self.idle_timeout == idle_timeout
     }
 
-    /// The connection that was used last, if one is alive.
-    pub fn take(self: &Rc<Self>) -> Option<Link> {
+    /// A connection that serves others at the same time, if the request may share
+    /// one; else the one that was used last. `None` if there is none alive.
+    pub fn take(self: &Rc<Self>, buffers: &Rc<buffer::Pool>, may_share: bool) -> Option<Link> {
         let mut idle = self.idle.borrow_mut();
-        if idle.is_empty() {
+        if idle.is_empty() && self.trunks.is_empty() {
             return None;
         }
         let now = clock::now();
         self.refresh(now);
+        if may_share && let Some(link) = self.share(buffers) {
+            return Some(link);
+        }
         loop {
             let Idle { mut link, since } = idle.pop()?;
             let is_young = now.duration_since(since) < self.idle_timeout;
-            if is_young && self.is_current(&link) && is_silent(&mut link) {
+            if is_young && self.is_current(link.address) && is_silent(&mut link) {
                 return Some(link);
             }
         }
@@ -103,12 +122,18 @@ impl Pool {
     /// Keeps a connection whose exchange ended cleanly.
     pub fn put(self: &Rc<Self>, mut link: Link) {
         let now = clock::now();
-        if !link.input.is_empty() || now.duration_since(link.opened) > OLDEST {
+        let is_old = now.duration_since(link.opened) > OLDEST;
+        if link.is_stream() || !link.input.is_empty() || is_old {
             return;
         }
         link.input.release();
         link.is_reused = true;
         self.idle.borrow_mut().push(Idle { link, since: now });
+        self.watch();
+    }
+
+    /// Starts looking for connections that nobody needs.
+    fn watch(self: &Rc<Self>) {
         if !self.is_reaping.replace(true) {
             tokio::task::spawn_local(Rc::clone(self).reap());
         }
@@ -116,12 +141,13 @@ impl Pool {
 
     /// Closes connections that have waited for too long, until none waits.
     async fn reap(self: Rc<Self>) {
-        while !self.idle.borrow().is_empty() {
+        while !self.idle.borrow().is_empty() || !self.trunks.is_empty() {
             time::sleep(self.idle_timeout.div_f32(2.0)).await;
             let now = clock::now();
             self.idle
                 .borrow_mut()
                 .retain(|idle| now.duration_since(idle.since) < self.idle_timeout);
+            self.trunks.retain(now, self.idle_timeout);
         }
         self.is_reaping.set(false);
     }
@@ -143,9 +169,9 @@ impl Pool {
         }
     }
 
-    /// Whether the upstream's name still has the connection's address.
-    fn is_current(&self, link: &Link) -> bool {
-        match (&self.addresses, link.address) {
+    /// Whether the upstream's name still has a connection's address.
+    fn is_current(&self, address: Option<SocketAddr>) -> bool {
+        match (&self.addresses, address) {
             (Some(addresses), Some(address)) => addresses.contain(address),
             (None, _) | (_, None) => true,
         }

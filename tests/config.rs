@@ -111,6 +111,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.tls.client_ca_file, None);
     assert_eq!(config.upstream_tls.ca_file, None);
     assert_eq!(config.upstream_tls.server_name, None);
+    assert!(!config.upstream_tls.http2);
     assert_eq!(config.admin, None);
 
     let relocate = &default_route(&config).relocate;

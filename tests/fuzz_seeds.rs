@@ -22,7 +22,7 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 9] = [
+const TARGETS: [(&str, Law); 10] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("head", laws::head),
@@ -32,6 +32,7 @@ const TARGETS: [(&str, Law); 9] = [
     ("http2_request", laws::http2_request),
     ("http2_answer", laws::http2_answer),
     ("http2_heads", laws::http2_heads),
+    ("http2_upstream", laws::http2_upstream),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {

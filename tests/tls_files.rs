@@ -277,6 +277,7 @@ fn authorities_are_named_as_well() {
         let upstream_tls = UpstreamTls {
             ca_file: Some(file.clone()),
             server_name: None,
+            http2: false,
         };
         let text = Client::new(&upstream_tls).unwrap_err().to_string();
         assert!(
@@ -289,6 +290,7 @@ fn authorities_are_named_as_well() {
     let upstream_tls = UpstreamTls {
         ca_file: Some(files.write("root.pem", &authority.pem)),
         server_name: Some("not a name".into()),
+        http2: false,
     };
     let text = Client::new(&upstream_tls).unwrap_err().to_string();
     assert_eq!(
@@ -326,6 +328,7 @@ fn a_system_without_authorities_needs_a_file() {
     let system = UpstreamTls {
         ca_file: None,
         server_name: None,
+        http2: false,
     };
     let text = Client::new(&system).unwrap_err().to_string();
     assert!(

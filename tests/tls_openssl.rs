@@ -277,6 +277,7 @@ async fn its_server_is_an_upstream() {
     let client = Client::new(&UpstreamTls {
         ca_file: Some(site.ca_file.clone()),
         server_name: None,
+        http2: false,
     })
     .unwrap();
     for more in [["-tls1_2"], ["-tls1_3"]] {

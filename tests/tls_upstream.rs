@@ -25,6 +25,7 @@ fn believing(authority: &Authority, server_name: Option<&str>) -> Client {
     Client::new(&UpstreamTls {
         ca_file: Some(files.write("ca.pem", &authority.pem)),
         server_name: server_name.map(ToOwned::to_owned),
+        http2: false,
     })
     .unwrap()
 }

@@ -35,6 +35,7 @@ keys! {
     CLIENT_CA_FILE = "tls.client_ca_file";
     UPSTREAM_CA_FILE = "upstream_tls.ca_file";
     UPSTREAM_SERVER_NAME = "upstream_tls.server_name";
+    UPSTREAM_HTTP2 = "upstream_tls.http2";
     ROUTE = "route";
     ROUTE_HOST = "route.host";
     ROUTE_PATH = "route.path";

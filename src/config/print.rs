@@ -76,9 +76,11 @@ fn put_tls(page: &mut Page, config: &Config) {
     let UpstreamTls {
         ca_file,
         server_name,
+        http2,
     } = &config.upstream_tls;
     page.put(key::UPSTREAM_CA_FILE, &optional_path(ca_file.as_deref()));
     page.put(key::UPSTREAM_SERVER_NAME, &optional(server_name.as_ref()));
+    page.put(key::UPSTREAM_HTTP2, &http2.to_string());
 }
 
 fn put_route(page: &mut Page, route: &Route) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::choice::{ClientCertificates, TlsVersion};
+use super::choice::{ClientCertificates, ProxyHeader, TlsVersion};
 use super::key::{self, Key};
 use super::reader::Reader;
 use super::{parse, upstream};
@@ -35,6 +35,8 @@ pub struct UpstreamTls {
     /// The name to ask for and to check instead of the upstream's host: a DNS name
     /// or an address without brackets.
     pub server_name: Option<String>,
+    /// Whether HTTP/2 is spoken with those that know it.
+    pub http2: bool,
 }
 
 impl CertificateFiles {
@@ -85,10 +87,18 @@ impl Tls {
 }
 
 impl UpstreamTls {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+    /// `proxy_protocol` is what upstream connections begin with.
+    pub(super) fn read(reader: &mut Reader<'_>, proxy_protocol: ProxyHeader) -> Self {
+        let http2 = reader.boolean(key::UPSTREAM_HTTP2).unwrap_or(false);
+        if http2 && proxy_protocol != ProxyHeader::Off {
+            let message = "shares connections between clients, so `upstream_proxy_protocol` must \
+                           be \"off\"";
+            reader.refuse(key::UPSTREAM_HTTP2, message);
+        }
         Self {
             ca_file: reader.optional(key::UPSTREAM_CA_FILE, parse::path, None),
             server_name: reader.optional(key::UPSTREAM_SERVER_NAME, upstream::server_name, None),
+            http2,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         head, response,
         stream::{self, Shared},
     },
+    http2::client,
     plan::Plan,
     response::{Context, push_head, push_interim},
     settings::Settings,
@@ -30,6 +31,8 @@ pub(super) struct Answered {
 pub(super) enum ResponseError {
     #[error("upstream closed the connection without an answer")]
     Closed { is_silent: bool },
+    #[error("upstream did not take up the request")]
+    Unprocessed,
     #[error("upstream gave no valid answer")]
     Malformed,
     #[error("upstream did not answer in time")]
@@ -149,7 +152,13 @@ impl Download<'_> {
                 let is_silent = self.input.is_empty();
                 self.input
                     .poll_fill(cx, &mut self.upstream.borrow_mut(), head::LONGEST)
-                    .map_err(|_| ResponseError::Closed { is_silent })
+                    .map_err(|error| {
+                        if client::is_unprocessed(&error) {
+                            ResponseError::Unprocessed
+                        } else {
+                            ResponseError::Closed { is_silent }
+                        }
+                    })
             })
             .await?;
             if count == 0 {

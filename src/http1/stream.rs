@@ -35,8 +35,10 @@ pub enum Stream {
     Plain(Socket),
     /// TLS, with us at either end.
     Tls(Box<tls::Stream<Socket>>),
-    /// One stream of an HTTP/2 connection.
+    /// One stream of a client's HTTP/2 connection.
     Http2(Box<http2::Stream>),
+    /// One stream of an HTTP/2 connection to an upstream.
+    Http2Upstream(Box<http2::client::Stream>),
 }
 
 impl Stream {
@@ -45,7 +47,7 @@ impl Stream {
     pub fn is_cut(&self) -> bool {
         match self {
             Self::Tls(stream) => stream.ending() == Some(tls::Ending::Cut),
-            Self::Plain(_) | Self::Http2(_) => false,
+            Self::Plain(_) | Self::Http2(_) | Self::Http2Upstream(_) => false,
         }
     }
 }
@@ -141,8 +143,16 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
-            .poll_read(cx, buf))
+        delegate!(
+            self,
+            Self {
+                Plain,
+                Tls,
+                Http2,
+                Http2Upstream
+            },
+            |stream| stream.poll_read(cx, buf)
+        )
     }
 }
 
@@ -152,18 +162,42 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
-            .poll_write(cx, buf))
+        delegate!(
+            self,
+            Self {
+                Plain,
+                Tls,
+                Http2,
+                Http2Upstream
+            },
+            |stream| stream.poll_write(cx, buf)
+        )
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
-            .poll_flush(cx))
+        delegate!(
+            self,
+            Self {
+                Plain,
+                Tls,
+                Http2,
+                Http2Upstream
+            },
+            |stream| stream.poll_flush(cx)
+        )
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
-            .poll_shutdown(cx))
+        delegate!(
+            self,
+            Self {
+                Plain,
+                Tls,
+                Http2,
+                Http2Upstream
+            },
+            |stream| stream.poll_shutdown(cx)
+        )
     }
 
     fn poll_write_vectored(
@@ -171,8 +205,16 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        delegate!(self, Self { Plain, Tls, Http2 }, |stream| stream
-            .poll_write_vectored(cx, bufs))
+        delegate!(
+            self,
+            Self {
+                Plain,
+                Tls,
+                Http2,
+                Http2Upstream
+            },
+            |stream| stream.poll_write_vectored(cx, bufs)
+        )
     }
 
     fn is_write_vectored(&self) -> bool {

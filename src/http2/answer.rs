@@ -1,7 +1,8 @@
 //! What the engine writes, read back: heads, and bodies out of their framing.
 //!
 //! It is our own output, so whatever does not parse is a defect of ours; it ends
-//! the stream, and never becomes half an answer.
+//! the stream, and never becomes half an answer. Bodies and fields of requests to
+//! an upstream ([`super::client`]) are read back here, too.
 
 use std::{io, mem::MaybeUninit};
 
@@ -58,7 +59,7 @@ fn translate(head: &response::ResponseHead<'_, '_>) -> Result<Head, BadAnswer> {
     }
     Ok(Head {
         status: StatusCode::from_u16(head.status).map_err(|_| BadAnswer)?,
-        fields: fields(head.fields)?,
+        fields: fields(head.fields, |name| *name == header::TE)?,
         length: head.length,
     })
 }
@@ -67,16 +68,22 @@ fn translate(head: &response::ResponseHead<'_, '_>) -> Result<Head, BadAnswer> {
 fn trailers(section: &[u8]) -> Result<HeaderMap, BadAnswer> {
     let mut room = [httparse::EMPTY_HEADER; FEW_FIELDS];
     match httparse::parse_headers(section, &mut room) {
-        Ok(httparse::Status::Complete((_, lines))) => fields(lines),
+        Ok(httparse::Status::Complete((_, lines))) => fields(lines, |name| *name == header::TE),
         _ => Err(BadAnswer),
     }
 }
 
-fn fields(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, BadAnswer> {
+/// The fields that HTTP/2 has, without those that `is_kept_back` names.
+pub(super) fn fields(
+    lines: &[httparse::Header<'_>],
+    is_kept_back: impl Fn(&HeaderName) -> bool,
+) -> Result<HeaderMap, BadAnswer> {
     let mut fields = HeaderMap::with_capacity(lines.len());
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| BadAnswer)?;
-        if request::is_for_one_hop(&name) || name == header::TE {
+        // `trailers` is all that TE may say (RFC 9113 section 8.2.2).
+        let is_coding = name == header::TE && !line.value.eq_ignore_ascii_case(b"trailers");
+        if request::is_for_one_hop(&name) || is_coding || is_kept_back(&name) {
             continue;
         }
         let mut value = HeaderValue::from_bytes(line.value).map_err(|_| BadAnswer)?;

@@ -1,4 +1,4 @@
-//! One direction of a stream: its request, read as HTTP/1.1.
+//! One direction of a stream: what comes in by it, read as HTTP/1.1.
 
 use std::{
     io,
@@ -12,32 +12,60 @@ use tokio::io::ReadBuf;
 use super::request::{self, Framing};
 use crate::http1::chunked;
 
-/// A request on its way to the engine.
+/// Bytes of our own that are to be read.
+#[derive(Default)]
+pub(super) struct Text {
+    /// Empty when all was read.
+    pub(super) bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Text {
+    /// Copies what there is room for, and forgets the bytes with the last one.
+    pub(super) fn take(&mut self, buf: &mut ReadBuf<'_>) {
+        let rest = self.bytes.get(self.read..).unwrap_or_default();
+        let count = rest.len().min(buf.remaining());
+        buf.put_slice(rest.get(..count).unwrap_or_default());
+        self.read = self.read.saturating_add(count);
+        if self.read >= self.bytes.len() {
+            self.read = 0;
+            self.bytes.clear();
+        }
+    }
+}
+
+/// A message on its way to the engine.
 pub(super) struct Incoming {
     /// Where the body comes from; `None` when it has ended.
     body: Option<RecvStream>,
     is_chunked: bool,
     /// Head or framing that is to be read before the data.
-    text: Vec<u8>,
-    read: usize,
+    text: Text,
     data: Bytes,
 }
 
 impl Incoming {
-    /// A request whose head is `head`.
+    /// A message whose head is `head`.
     pub(super) fn new(head: Vec<u8>, framing: Framing, body: RecvStream) -> Self {
         Self {
             body: (framing != Framing::None).then_some(body),
             is_chunked: framing == Framing::Chunked,
-            text: head,
-            read: 0,
+            text: Text {
+                bytes: head,
+                read: 0,
+            },
             data: Bytes::new(),
         }
     }
 
-    /// Whether all of the request was read.
+    /// Whether all of the message was read.
     pub(super) fn is_ended(&self) -> bool {
-        self.body.is_none() && self.text.is_empty()
+        self.body.is_none() && self.text.bytes.is_empty()
+    }
+
+    /// The body, if its end was not read.
+    pub(super) fn into_body(self) -> Option<RecvStream> {
+        self.body
     }
 
     /// Reads no more. A client that still sends is told to stop once it has its
@@ -47,13 +75,12 @@ impl Incoming {
         *self = Self {
             body: None,
             is_chunked: false,
-            text: Vec::new(),
-            read: 0,
+            text: Text::default(),
             data: Bytes::new(),
         };
     }
 
-    /// Fills `buf` with what is there, at least one byte unless the request has
+    /// Fills `buf` with what is there, at least one byte unless the message has
     /// ended.
     pub(super) fn poll_read(
         &mut self,
@@ -62,7 +89,7 @@ impl Incoming {
     ) -> Poll<io::Result<()>> {
         let begin = buf.filled().len();
         while buf.remaining() > 0 {
-            if !self.text.is_empty() {
+            if !self.text.bytes.is_empty() {
                 self.take_text(buf);
             } else if !self.data.is_empty() {
                 self.take_data(buf)?;
@@ -79,18 +106,10 @@ impl Incoming {
     }
 
     fn take_text(&mut self, buf: &mut ReadBuf<'_>) {
-        let rest = self.text.get(self.read..).unwrap_or_default();
-        let count = rest.len().min(buf.remaining());
-        buf.put_slice(rest.get(..count).unwrap_or_default());
-        self.read = self.read.saturating_add(count);
-        if self.read >= self.text.len() {
-            self.read = 0;
-            if self.body.is_some() {
-                self.text.clear();
-            } else {
-                // A long poll waits without its head.
-                self.text = Vec::new();
-            }
+        self.text.take(buf);
+        if self.text.bytes.is_empty() && self.body.is_none() {
+            // A long poll waits without its head.
+            self.text = Text::default();
         }
     }
 
@@ -102,11 +121,11 @@ impl Incoming {
             // The last small piece may hold on to a large block.
             self.data = Bytes::new();
             if self.is_chunked {
-                self.text.extend_from_slice(b"\r\n");
+                self.text.bytes.extend_from_slice(b"\r\n");
             }
         }
         if let Some(body) = &mut self.body {
-            // The engine took it, so the client may send as much again.
+            // The engine took it, so the peer may send as much again.
             body.flow_control()
                 .release_capacity(count)
                 .map_err(io::Error::other)?;
@@ -125,14 +144,14 @@ impl Incoming {
             Some(Ok(data)) if data.is_empty() => {}
             Some(Ok(data)) => {
                 if self.is_chunked {
-                    chunked::push_size(&mut self.text, data.len());
+                    chunked::push_size(&mut self.text.bytes, data.len());
                 }
                 self.data = data;
             }
             None => {
                 let trailers = ready!(body.poll_trailers(cx)).map_err(super::stream::gone)?;
                 if self.is_chunked {
-                    request::push_end(&mut self.text, trailers.as_ref());
+                    request::push_end(&mut self.text.bytes, trailers.as_ref());
                 }
                 self.body = None;
             }

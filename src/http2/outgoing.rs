@@ -6,18 +6,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, SendStream, server::SendResponse};
-use http::{HeaderMap, Response};
+use h2::{Reason, server::SendResponse};
+use http::Response;
 
 use super::{
-    MOST_UNSENT,
-    answer::{self, BadAnswer, Body, Step},
+    answer::{self, BadAnswer, Body},
+    sending::{Rest, Sender, take_head},
     stream::gone,
 };
-use crate::http1::head;
-
-/// The longest head that is put together from several writes.
-const LONGEST_HEAD: usize = 128 * 1024;
 
 /// An answer on its way to the client.
 pub(super) struct Outgoing {
@@ -28,7 +24,7 @@ pub(super) struct Outgoing {
 enum State {
     /// The final head is to come; with the begin of one.
     Head(SendResponse<Bytes>, Vec<u8>),
-    Body(SendStream<Bytes>, Body),
+    Body(Sender),
     /// The client was sent all of it.
     Ended,
     /// The client was sent a reset, or has sent one.
@@ -53,7 +49,7 @@ impl Outgoing {
     pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let reason = match &mut self.state {
             State::Head(respond, _) => ready!(respond.poll_reset(cx)),
-            State::Body(send, _) => ready!(send.poll_reset(cx)),
+            State::Body(sender) => ready!(sender.poll_reset(cx)),
             State::Ended | State::Reset => return Poll::Pending,
         };
         Poll::Ready(match reason {
@@ -67,7 +63,7 @@ impl Outgoing {
     pub(super) fn reset(&mut self, reason: Reason) {
         match &mut self.state {
             State::Head(respond, _) => respond.send_reset(reason),
-            State::Body(send, _) => send.send_reset(reason),
+            State::Body(sender) => sender.reset(reason),
             State::Ended | State::Reset => return,
         }
         self.state = State::Reset;
@@ -76,9 +72,8 @@ impl Outgoing {
     /// The engine writes no more.
     pub(super) fn shutdown(&mut self) {
         match &mut self.state {
-            State::Body(send, body) if body.ends_by_closing() => {
-                // A stream that is gone needs no end.
-                let _ = send.send_data(Bytes::new(), true);
+            State::Body(sender) if sender.ends_by_closing() => {
+                sender.finish();
                 self.state = State::Ended;
             }
             _ => self.reset(Reason::INTERNAL_ERROR),
@@ -114,164 +109,40 @@ impl Outgoing {
         let State::Head(respond, begun) = &mut self.state else {
             return Ok(0);
         };
-        let (parsed, count) = if begun.is_empty()
-            && let Some(end) = head::end(bytes, 0)
-        {
-            let whole = bytes.get(..end).unwrap_or_default();
-            (answer::parse(whole, self.to_head)?, end)
-        } else {
-            let before = begun.len();
-            begun.extend_from_slice(bytes);
-            let Some(end) = head::end(begun, before) else {
-                if begun.len() > LONGEST_HEAD {
-                    return Err(BadAnswer.into());
-                }
-                return Ok(bytes.len());
-            };
-            let whole = begun.get(..end).unwrap_or_default();
-            let parsed = answer::parse(whole, self.to_head)?;
-            begun.clear();
-            (parsed, end.saturating_sub(before))
+        let (head, count) = take_head(begun, bytes, |head| answer::parse(head, self.to_head))?;
+        let Some(head) = head else {
+            return Ok(count);
         };
         let mut response = Response::new(());
-        *response.status_mut() = parsed.status;
-        *response.headers_mut() = parsed.fields;
-        if parsed.status.is_informational() {
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.fields;
+        if head.status.is_informational() {
             respond.send_informational(response).map_err(gone)?;
             return Ok(count);
         }
-        let body = Body::new(parsed.length);
+        let body = Body::new(head.length);
         let send = respond
             .send_response(response, body.is_ended())
             .map_err(gone)?;
         self.state = if body.is_ended() {
             State::Ended
         } else {
-            State::Body(send, body)
+            State::Body(Sender::new(send, body))
         };
         Ok(count)
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>, mut rest: Rest<'_>) -> Poll<io::Result<usize>> {
-        let State::Body(send, body) = &mut self.state else {
+    fn poll_body(&mut self, cx: &mut Context<'_>, rest: Rest<'_>) -> Poll<io::Result<usize>> {
+        let State::Body(sender) = &mut self.state else {
             return Poll::Ready(Err(match self.state {
                 State::Reset => io::ErrorKind::ConnectionReset.into(),
                 _ => BadAnswer.into(),
             }));
         };
-        let most = body.data_in(rest.parts()).min(MOST_UNSENT);
-        let mut room = match most {
-            0 => 0,
-            most => ready!(poll_room(send, most, cx))?.min(most),
-        };
-        let (mut data, mut taken) = (Vec::with_capacity(room), 0_usize);
-        let mut trailers = None;
-        while !body.is_ended() && !rest.front().is_empty() {
-            let count = match body.next(rest.front(), room)? {
-                Step::Framing(count) => count,
-                Step::Data(count) => {
-                    data.extend_from_slice(rest.front().get(..count).unwrap_or_default());
-                    room = room.saturating_sub(count);
-                    count
-                }
-                Step::Full => break,
-                Step::End(count, found) => {
-                    trailers = found;
-                    count
-                }
-            };
-            rest.skip(count);
-            taken = taken.saturating_add(count);
-        }
-        let is_ended = body.is_ended();
-        transmit(send, data, is_ended, trailers)?;
-        if is_ended {
+        let polled = sender.poll_write(cx, rest);
+        if sender.is_ended() {
             self.state = State::Ended;
-            if !rest.front().is_empty() {
-                return Poll::Ready(Err(BadAnswer.into()));
-            }
         }
-        Poll::Ready(Ok(taken))
-    }
-}
-
-/// Waits until the client takes data; at most `wanted` bytes are asked for, so
-/// that what other streams could use is not kept.
-fn poll_room(
-    send: &mut SendStream<Bytes>,
-    wanted: usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    send.reserve_capacity(wanted);
-    loop {
-        let room = send.capacity();
-        if room > 0 {
-            return Poll::Ready(Ok(room));
-        }
-        match ready!(send.poll_capacity(cx)) {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Poll::Ready(Err(gone(error))),
-            None => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-        }
-    }
-}
-
-fn transmit(
-    send: &mut SendStream<Bytes>,
-    data: Vec<u8>,
-    is_ended: bool,
-    trailers: Option<HeaderMap>,
-) -> io::Result<()> {
-    match (is_ended, trailers) {
-        (true, Some(trailers)) => {
-            if !data.is_empty() {
-                send.send_data(data.into(), false).map_err(gone)?;
-            }
-            send.send_trailers(trailers).map_err(gone)
-        }
-        (true, None) => send.send_data(data.into(), true).map_err(gone),
-        (false, _) => {
-            if !data.is_empty() {
-                send.send_data(data.into(), false).map_err(gone)?;
-            }
-            // What was asked for and not used is for others.
-            send.reserve_capacity(0);
-            Ok(())
-        }
-    }
-}
-
-/// Parts of one write, up to three, and how far they were taken.
-struct Rest<'a> {
-    parts: [&'a [u8]; 3],
-}
-
-impl<'a> Rest<'a> {
-    fn new(parts: &'a [IoSlice<'_>]) -> Self {
-        let mut filled = parts.iter().filter(|part| !part.is_empty());
-        Self {
-            parts: std::array::from_fn(|_| filled.next().map_or(&b""[..], |part| &**part)),
-        }
-    }
-
-    fn parts(&self) -> &[&'a [u8]] {
-        &self.parts
-    }
-
-    /// The first part with bytes; empty at the end.
-    fn front(&self) -> &'a [u8] {
-        let [front, ..] = self.parts;
-        front
-    }
-
-    /// Passes over bytes of the front.
-    fn skip(&mut self, count: usize) {
-        let [front, second, third] = self.parts;
-        let front = front.get(count..).unwrap_or_default();
-        self.parts = if front.is_empty() {
-            [second, third, b""]
-        } else {
-            [front, second, third]
-        };
+        polled
     }
 }

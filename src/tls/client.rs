@@ -15,7 +15,7 @@ use super::{
     authority,
     certificate::timestamp,
     error::{TlsError, Wrong},
-    handshake::{HTTP_1, is_gone, split},
+    handshake::{HTTP_1, HTTP_2, Protocol, is_gone, split},
     provider,
     stream::Stream,
 };
@@ -34,6 +34,8 @@ const MOST_NAMES: usize = 5;
 #[derive(Clone, Debug)]
 pub struct Client {
     config: Arc<ClientConfig>,
+    /// Offers HTTP/2 besides HTTP/1.1; there only if that is wanted.
+    with_http2: Option<Arc<ClientConfig>>,
     server_name: Option<ServerName<'static>>,
 }
 
@@ -61,14 +63,50 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![HTTP_1.to_vec()];
+        let with_http2 = upstream_tls.http2.then(|| {
+            let mut config = config.clone();
+            config.alpn_protocols.insert(0, HTTP_2.to_vec());
+            Arc::new(config)
+        });
         Ok(Self {
             config: Arc::new(config),
+            with_http2,
             server_name,
         })
     }
 
+    /// Whether HTTP/2 may be spoken.
+    #[must_use]
+    pub fn offers_http2(&self) -> bool {
+        self.with_http2.is_some()
+    }
+
+    /// As [`connect`](Self::connect), but HTTP/2 is offered as well, if it may be
+    /// spoken. Tells whether the upstream agreed to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_by_either<S>(
+        &self,
+        stream: S,
+        host: &str,
+    ) -> Result<(Stream<S>, Protocol), ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let config = self.with_http2.as_ref().unwrap_or(&self.config);
+        let stream = self.shake_hands(config, stream, host).await?;
+        let protocol = match stream.session().alpn_protocol() {
+            Some(protocol) if protocol == HTTP_2 => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        Ok((stream, protocol))
+    }
+
     /// Completes the handshake on `stream`, which leads to `host`: a name, or
-    /// an IP address with or without brackets. The deadline is the caller's.
+    /// an IP address with or without brackets. HTTP/1.1 is what will be spoken. The
+    /// deadline is the caller's.
     ///
     /// # Errors
     ///
@@ -77,12 +115,24 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        self.shake_hands(&self.config, stream, host).await
+    }
+
+    async fn shake_hands<S>(
+        &self,
+        config: &Arc<ClientConfig>,
+        stream: S,
+        host: &str,
+    ) -> Result<Stream<S>, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => parse_name(host).ok_or_else(|| ConnectError::BadName { host: host.into() })?,
         };
         let shown = name.to_str().into_owned();
-        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connector = TlsConnector::from(Arc::clone(config));
         match connector.connect(name, stream).await {
             Ok(stream) => Ok(Stream::new(stream.into())),
             Err(error) => Err(ConnectError::new(shown, error)),

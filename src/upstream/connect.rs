@@ -14,7 +14,7 @@ use tokio::{
     time,
 };
 
-use super::{Addresses, Link, Pool};
+use super::{Addresses, Link, Pool, http2::Opened};
 use crate::{
     clock,
     config::{ProxyHeader, Upstream},
@@ -22,7 +22,7 @@ use crate::{
         buffer::{self, Buffer},
         stream::{Socket, Stream},
     },
-    proxy_protocol,
+    http2, proxy_protocol,
     settings::Settings,
     tls,
 };
@@ -45,47 +45,66 @@ pub enum ConnectError {
 }
 
 impl Pool {
-    /// Opens a new connection, on behalf of `client`.
+    /// Opens a new connection, on behalf of `client`. A request that may share one
+    /// gets a stream of somebody else's if that was opened in the meantime.
     ///
     /// # Errors
     ///
     /// [`ConnectError`] of the address that was tried last.
     pub async fn connect(
-        &self,
+        self: &Rc<Self>,
         settings: &Settings,
         buffers: &Rc<buffer::Pool>,
         client: Option<IpAddr>,
+        may_share: bool,
     ) -> Result<Link, ConnectError> {
-        let patience = settings.timeouts.connect;
-        let (stream, address) = time::timeout(patience, self.open(settings, client))
+        let connect = async {
+            let _turn = if may_share {
+                self.trunks.turn().await
+            } else {
+                None
+            };
+            if may_share && let Some(link) = self.share(buffers) {
+                return Ok(link);
+            }
+            let (opened, address) = self.open(settings, client, may_share).await?;
+            if may_share {
+                self.trunks.learn(matches!(opened, Opened::Trunk(_)));
+            }
+            Ok(match opened {
+                Opened::Trunk(connection) => self.add_trunk(connection, address, buffers),
+                Opened::Single(stream) => Link {
+                    stream: RefCell::new(stream),
+                    input: Buffer::new(buffers),
+                    is_reused: false,
+                    address,
+                    opened: clock::now(),
+                },
+            })
+        };
+        time::timeout(settings.timeouts.connect, connect)
             .await
-            .map_err(|_| ConnectError::Timeout)??;
-        Ok(Link {
-            stream: RefCell::new(stream),
-            input: Buffer::new(buffers),
-            is_reused: false,
-            address,
-            opened: clock::now(),
-        })
+            .map_err(|_| ConnectError::Timeout)?
     }
 
     async fn open(
         &self,
         settings: &Settings,
         client: Option<IpAddr>,
-    ) -> Result<(Stream, Option<SocketAddr>), ConnectError> {
+        may_share: bool,
+    ) -> Result<(Opened, Option<SocketAddr>), ConnectError> {
         match (&self.upstream, &self.addresses) {
             (Upstream::Unix { path }, _) => {
                 let socket = UnixStream::connect(path)
                     .await
                     .map_err(ConnectError::Refused)?;
-                let stream = self
-                    .introduce(Socket::Unix(socket), settings, client)
+                let opened = self
+                    .introduce(Socket::Unix(socket), settings, client, may_share)
                     .await?;
-                Ok((stream, None))
+                Ok((opened, None))
             }
             (Upstream::Tcp { .. }, Some(addresses)) => {
-                self.try_each(addresses, settings, client).await
+                self.try_each(addresses, settings, client, may_share).await
             }
             // `new` makes addresses for every TCP upstream.
             (Upstream::Tcp { .. }, None) => {
@@ -100,7 +119,8 @@ impl Pool {
         addresses: &Addresses,
         settings: &Settings,
         client: Option<IpAddr>,
-    ) -> Result<(Stream, Option<SocketAddr>), ConnectError> {
+        may_share: bool,
+    ) -> Result<(Opened, Option<SocketAddr>), ConnectError> {
         if addresses.is_stale(clock::now()) {
             addresses
                 .resolve()
@@ -116,14 +136,15 @@ impl Pool {
                     .await
                     .map_err(ConnectError::Refused)?;
                 socket.set_nodelay(true).map_err(ConnectError::Refused)?;
-                self.introduce(Socket::Tcp(socket), settings, client).await
+                self.introduce(Socket::Tcp(socket), settings, client, may_share)
+                    .await
             };
             let outcome = time::timeout(share, attempt)
                 .await
                 .unwrap_or(Err(ConnectError::Timeout));
             addresses.note(address, outcome.is_ok(), clock::now());
             match outcome {
-                Ok(stream) => return Ok((stream, Some(address))),
+                Ok(opened) => return Ok((opened, Some(address))),
                 Err(error) => {
                     tracing::debug!(%address, %error, "upstream address failed");
                     last = error;
@@ -133,13 +154,15 @@ impl Pool {
         Err(last)
     }
 
-    /// What comes before the first request: a PROXY header, then TLS.
+    /// What comes before the first request: a PROXY header, then TLS, then the
+    /// settings of HTTP/2.
     async fn introduce(
         &self,
         mut socket: Socket,
         settings: &Settings,
         client: Option<IpAddr>,
-    ) -> Result<Stream, ConnectError> {
+        may_share: bool,
+    ) -> Result<Opened, ConnectError> {
         let version = match settings.upstream_proxy_protocol {
             ProxyHeader::Off => None,
             ProxyHeader::V1 => Some(proxy_protocol::Version::V1),
@@ -162,15 +185,26 @@ impl Pool {
                 },
                 Some(tls),
             ) => {
-                let stream = tls.connect(socket, host).await?;
-                Ok(Stream::Tls(Box::new(stream)))
+                if !may_share {
+                    let stream = tls.connect(socket, host).await?;
+                    return Ok(Opened::Single(Stream::Tls(Box::new(stream))));
+                }
+                match tls.connect_by_either(socket, host).await? {
+                    (stream, tls::Protocol::Http1) => {
+                        Ok(Opened::Single(Stream::Tls(Box::new(stream))))
+                    }
+                    (stream, tls::Protocol::Http2) => http2::client::connect(stream)
+                        .await
+                        .map(Opened::Trunk)
+                        .map_err(ConnectError::Refused),
+                }
             }
             // Never in plain text where TLS was asked for.
             (Upstream::Tcp { tls: true, .. }, None) => {
                 Err(ConnectError::Refused(io::ErrorKind::Unsupported.into()))
             }
             (Upstream::Tcp { tls: false, .. } | Upstream::Unix { .. }, _) => {
-                Ok(Stream::Plain(socket))
+                Ok(Opened::Single(Stream::Plain(socket)))
             }
         }
     }

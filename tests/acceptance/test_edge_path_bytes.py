@@ -9,10 +9,6 @@ from certificates import Authority, Pair
 from edge import Edges, Listener
 from origin import Origin
 
-CONTROLS = {*range(0x21), 0x7F}
-NOT_UTF8 = set(range(0x80, 0x100))
-# What the h2 crate refuses although HTTP/1.1 encodes it: none of it is in the grammar of a URL.
-UNQUOTED = {"path": set(b"<>`"), "query": set(b'<>"')}
 
 
 def ask(place: str, byte: int) -> rows.Row:
@@ -42,9 +38,9 @@ def test_each_byte(edges: Edges, origin: Origin, authority: Authority, pair: Pai
     old = h2wire.context(str(authority.file), ["http/1.1"])
     new = h2wire.context(str(authority.file), ["h2"])
     differences: dict[tuple[str, str], set[int]] = {}
-    for byte in set(range(256)) - set(b"#"):
+    for byte in range(256):
         first = rows.ask_http1(ask(place, byte), edge.port, old, origin)
-        # A connection for each: some of them end it.
+        # A connection for each: none may be ended by what another sent.
         with h2wire.Connection(h2wire.dial(edge.port, new)) as connection:
             second = rows.ask_http2(ask(place, byte), connection, origin)
         if first.seen and second.seen:
@@ -52,17 +48,9 @@ def test_each_byte(edges: Edges, origin: Origin, authority: Authority, pair: Pai
             assert second.seen.values(b"authorization") == first.seen.values(b"authorization"), hex(byte)
         if first.status != second.status:
             differences.setdefault((str(first.status), str(second.status)), set()).add(byte)
-    reset = f"-{h2wire.PROTOCOL_ERROR}"
-    assert differences == {
-        # Malformed requests: HTTP/1.1 says so in JSON, HTTP/2 by resetting the stream.
-        ("400", reset): CONTROLS,
-        ("200", reset): UNQUOTED[place],
-        # The h2 crate takes text that is not UTF-8 for broken compression and ends the connection.
-        ("200", "0"): NOT_UTF8,
-    }
+    assert differences == {}
 
 
-@pytest.mark.xfail(strict=True, reason="the h2 crate cuts the target at `#` before anybody can see it")
 @pytest.mark.parametrize("place", ["path", "query"])
 def test_number_sign_is_not_cut_silently(
     edges: Edges, origin: Origin, authority: Authority, pair: Pair, place: str

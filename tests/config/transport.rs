@@ -322,3 +322,20 @@ fn limits_have_their_limits() {
     assert_eq!(limits.in_flight, None);
     assert_eq!((limits.body_rate, limits.body_size), (None, None));
 }
+
+#[test]
+fn http2_upstream_shares_connections() {
+    let both = |version: &str| {
+        from_file(&format!(
+            "{LEAST}upstream_proxy_protocol = \"{version}\"\n[upstream_tls]\nhttp2 = true\n"
+        ))
+    };
+    assert!(both("off").unwrap().upstream_tls.http2);
+    for version in ["v1", "v2"] {
+        let message = both(version).unwrap_err().to_string();
+        assert!(
+            message.contains("upstream_tls.http2") && message.contains("upstream_proxy_protocol"),
+            "{message}"
+        );
+    }
+}

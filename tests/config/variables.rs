@@ -28,7 +28,7 @@ fn every_key_has_its_variable() {
 }
 
 /// Variable, value, and the line of `print-config` that comes of it.
-const CASES: [(&str, &str, &str); 44] = [
+const CASES: [(&str, &str, &str); 45] = [
     ("TOKENSHIM_WORKERS", "3", "workers = 3"),
     (
         "TOKENSHIM_TRUSTED_PROXIES",
@@ -123,6 +123,7 @@ const CASES: [(&str, &str, &str); 44] = [
         "2001:db8::7",
         "server_name = \"2001:db8::7\"",
     ),
+    ("TOKENSHIM_UPSTREAM_TLS__HTTP2", "true", "http2 = true"),
     (
         "TOKENSHIM_LIMITS__HEAD_SIZE",
         "65536B",
