@@ -2,7 +2,7 @@
 //!
 //! Events are written without secrets; the writer masks all the same, because
 //! at `trace` other people's crates speak, too. One of them repeats what clients
-//! send, in pieces that no mask recognises, so `h2` may only warn ([`speakers`]).
+//! send, in pieces that no mask recognises, so `h2` may only warn.
 //! Panics go the same way. Writing happens on a thread of its own, so a blocked
 //! terminal blocks no request.
 
