@@ -7,7 +7,7 @@
 
 pub mod huffman;
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 /// The static table ends here; behind it the dynamic one begins (appendix A).
 pub const STATIC: usize = 61;
@@ -41,8 +41,9 @@ pub enum Name<'b> {
     Literal(Text<'b>),
 }
 
-/// A string, as it was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A string, as it was sent. It may be a raw target or a credential, so it cannot
+/// print.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Text<'b> {
     /// As it is.
     Plain(&'b [u8]),
@@ -50,11 +51,25 @@ pub enum Text<'b> {
     Huffman(&'b [u8]),
 }
 
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text(<redacted>)")
+    }
+}
+
 /// The pieces of a block, one after the other.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pieces<'b> {
     block: &'b [u8],
     at: usize,
+}
+
+impl fmt::Debug for Pieces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pieces")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A block that ends within a piece, or has an integer that nobody needs; h2 ends

@@ -117,3 +117,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nothing_prints() {
+    let block = [&[0x04, 10][..], b"/p?SECRETS"].concat();
+    let mut pieces = Pieces::of(&block);
+    let piece = pieces.next();
+    assert!(piece.is_some());
+    let shown = format!("{pieces:?} {piece:?} {:?}", Text::Plain(b"SECRET"));
+    assert!(
+        !shown.contains("SECRET") && !shown.contains("83, 69"),
+        "{shown}"
+    );
+}
