@@ -7,7 +7,7 @@
 mod download;
 mod upload;
 
-use std::{cell::Cell, rc::Rc, time::Instant};
+use std::{cell::Cell, pin::pin, rc::Rc, task::Poll, time::Instant};
 
 use self::{
     download::{Answered, Download, ResponseError},
@@ -184,7 +184,17 @@ impl Exchange<'_> {
                 record: self.record,
                 progress: &progress,
             };
-            drive(upload.run(self.input, head), download.run()).await
+            // Both stay where they are made: they are large, and moving them costs.
+            let mut upload = pin!(upload.run(self.input, head));
+            let mut download = pin!(download.run());
+            std::future::poll_fn(|cx| {
+                // The request first: it has to leave before there can be a response.
+                if let Poll::Ready(error) = upload.as_mut().poll(cx) {
+                    return Poll::Ready(Ended::Request(error));
+                }
+                download.as_mut().poll(cx).map(Ended::Response)
+            })
+            .await
         };
         self.record.received(received);
         match ended {
@@ -315,18 +325,5 @@ impl Exchange<'_> {
             return Ok(Next::Close);
         }
         Err(refusal)
-    }
-}
-
-/// Runs both directions until the response is through or one side fails.
-async fn drive(
-    upload: impl Future<Output = BodyError>,
-    download: impl Future<Output = Result<Answered, ResponseError>>,
-) -> Ended {
-    // The request first: it has to leave before there can be a response.
-    tokio::select! {
-        biased;
-        error = upload => Ended::Request(error),
-        response = download => Ended::Response(response),
     }
 }

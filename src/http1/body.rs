@@ -73,6 +73,10 @@ pub enum Outgoing {
     Chunked,
 }
 
+/// Up to this many bytes, copying a body behind its head is cheaper than telling
+/// the kernel of two places.
+const SMALL: usize = 1024;
+
 /// What the front of the input is.
 enum Front {
     Partial,
@@ -242,7 +246,14 @@ impl Relay<'_> {
                         (Outgoing::Chunked, None) => b"\r\n",
                         (Outgoing::Chunked, Some(_)) => b"\r\n0\r\n\r\n",
                     };
-                    self.send(framing, len, suffix).await?;
+                    if len <= SMALL && !framing.is_empty() {
+                        let data = self.input.filled().get(..len).unwrap_or_default();
+                        framing.extend_from_slice(data);
+                        framing.extend_from_slice(suffix);
+                        self.send(framing, 0, b"").await?;
+                    } else {
+                        self.send(framing, len, suffix).await?;
+                    }
                     framing.clear();
                     self.input.consume(len);
                     *moved = moved.saturating_add(len as u64);

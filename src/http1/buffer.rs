@@ -128,6 +128,11 @@ impl Buffer {
         stream: &mut Stream,
         most: usize,
     ) -> Poll<io::Result<usize>> {
+        // Most looks at a socket bring nothing, and need no memory to find that out.
+        if self.is_empty() && stream.poll_readable(cx)?.is_pending() {
+            self.release();
+            return Poll::Pending;
+        }
         self.make_room(most)?;
         let Some(room) = self.block.get_mut(self.end..) else {
             return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));

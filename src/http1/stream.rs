@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::net;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -42,6 +43,14 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Whether a read might bring something; says so too if nobody can tell.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => socket.poll_ready(cx, Interest::READABLE),
+            Self::Tls(_) | Self::Http2(_) | Self::Http2Upstream(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Whether it ended without a word, where the protocol has one for that.
     #[must_use]
     pub fn is_cut(&self) -> bool {
@@ -77,22 +86,67 @@ impl Socket {
         mut io: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         loop {
-            ready!(match (self, interest.is_readable()) {
-                (Self::Tcp(stream), true) => stream.poll_read_ready(cx),
-                (Self::Tcp(stream), false) => stream.poll_write_ready(cx),
-                (Self::Unix(stream), true) => stream.poll_read_ready(cx),
-                (Self::Unix(stream), false) => stream.poll_write_ready(cx),
-            })?;
-            let done = match self {
-                Self::Tcp(stream) => stream.try_io(interest, || io(stream.as_fd())),
-                Self::Unix(stream) => stream.try_io(interest, || io(stream.as_fd())),
-            };
+            ready!(self.poll_ready(cx, interest))?;
+            let done = self.try_io(interest, &mut io);
             if !matches!(&done, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
                 return Poll::Ready(done);
             }
         }
     }
+
+    /// As [`poll_io`](Self::poll_io), where `io` moves up to `most` bytes. If it moves
+    /// fewer, the kernel has no more (or no more room): the socket counts as not
+    /// ready from then on, without a system call that would only say so.
+    fn poll_move(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        most: usize,
+        mut io: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_ready(cx, interest))?;
+            let mut last = None;
+            let done = self.try_io(interest, |socket| {
+                let count = io(socket)?;
+                if 0 < count && count < most {
+                    last = Some(count);
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(count)
+            });
+            match (last, done) {
+                (Some(count), _) => return Poll::Ready(Ok(count)),
+                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (None, done) => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        match (self, interest.is_readable()) {
+            (Self::Tcp(stream), true) => stream.poll_read_ready(cx),
+            (Self::Tcp(stream), false) => stream.poll_write_ready(cx),
+            (Self::Unix(stream), true) => stream.poll_read_ready(cx),
+            (Self::Unix(stream), false) => stream.poll_write_ready(cx),
+        }
+    }
+
+    fn try_io<T>(
+        &self,
+        interest: Interest,
+        io: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, || io(stream.as_fd())),
+            Self::Unix(stream) => stream.try_io(interest, || io(stream.as_fd())),
+        }
+    }
 }
+
+// Reads and writes are system calls of our own, not the C library's: in a process
+// with threads, those begin and end with an atomic instruction, for a thread that
+// might be cancelled.
 
 impl AsyncRead for Socket {
     fn poll_read(
@@ -100,7 +154,14 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        delegate!(self, Self { Tcp, Unix }, |stream| stream.poll_read(cx, buf))
+        let room = buf.initialize_unfilled();
+        let count = ready!(
+            self.poll_move(cx, Interest::READABLE, room.len(), |socket| {
+                net::recv(socket, &mut *room, net::RecvFlags::empty()).map(|(count, _)| count)
+            })
+        )?;
+        buf.advance(count);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -110,8 +171,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        delegate!(self, Self { Tcp, Unix }, |stream| stream
-            .poll_write(cx, buf))
+        self.poll_move(cx, Interest::WRITABLE, buf.len(), |socket| {
+            net::send(socket, buf, net::SendFlags::NOSIGNAL)
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -128,8 +190,12 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        delegate!(self, Self { Tcp, Unix }, |stream| stream
-            .poll_write_vectored(cx, bufs))
+        let most = bufs
+            .iter()
+            .fold(0_usize, |most, part| most.saturating_add(part.len()));
+        self.poll_move(cx, Interest::WRITABLE, most, |socket| {
+            rustix::io::writev(socket, bufs)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
