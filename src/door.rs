@@ -15,7 +15,10 @@ use tokio::time::{self, Instant};
 
 use crate::{
     connection::{self, Served},
-    http1::stream::{Shared, Socket, Stream},
+    http1::{
+        socket::Socket,
+        stream::{Shared, Stream},
+    },
     http2,
     hygiene::Peer,
     metrics::{self, Handshake, Protocol, Timeout, Tls},

@@ -11,6 +11,7 @@ pub mod chunked;
 pub mod head;
 pub mod length;
 pub mod response;
+pub mod socket;
 pub mod splice;
 pub mod stream;
 pub mod survey;

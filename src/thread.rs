@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     clock,
     door::{self, Door},
-    http1::stream::Socket,
+    http1::socket::Socket,
     settings::Settings,
     worker::{Outfit, Phase, Worker},
 };

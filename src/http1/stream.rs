@@ -6,28 +6,15 @@
 use std::{
     cell::RefCell,
     io::{self, IoSlice},
-    os::fd::{AsFd as _, BorrowedFd},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use rustix::net;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    net::{TcpStream, UnixStream},
-};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
+use super::socket::Socket;
 use crate::{clock, http2, tls};
-
-/// A connected socket of either family.
-#[derive(Debug)]
-pub enum Socket {
-    /// TCP, with Nagle's algorithm off.
-    Tcp(TcpStream),
-    /// A unix socket.
-    Unix(UnixStream),
-}
 
 /// What a request comes in by, or goes out by.
 #[derive(Debug)]
@@ -65,142 +52,17 @@ impl Stream {
 /// borrow lasts for one poll.
 pub type Shared = RefCell<Stream>;
 
-/// Does the same with whichever stream it is.
-macro_rules! delegate {
-    ($self:ident, $kind:ident { $($variant:ident),+ }, |$stream:ident| $call:expr) => {
+/// Does the same with whichever stream it is. A `match` and no `dyn`: the socket's
+/// own functions stay inlined on the path of every request.
+macro_rules! whichever {
+    ($self:ident.$call:ident($($argument:ident),+)) => {
         match $self.get_mut() {
-            $($kind::$variant(stream) => {
-                let $stream = Pin::new(stream);
-                $call
-            })+
+            Self::Plain(stream) => Pin::new(stream).$call($($argument),+),
+            Self::Tls(stream) => Pin::new(stream).$call($($argument),+),
+            Self::Http2(stream) => Pin::new(stream).$call($($argument),+),
+            Self::Http2Upstream(stream) => Pin::new(stream).$call($($argument),+),
         }
     };
-}
-
-impl Socket {
-    /// Waits until it is ready, to be read or to be written, and does `io` with it.
-    pub(super) fn poll_io<T>(
-        &self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-        mut io: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
-    ) -> Poll<io::Result<T>> {
-        loop {
-            ready!(self.poll_ready(cx, interest))?;
-            let done = self.try_io(interest, &mut io);
-            if !matches!(&done, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                return Poll::Ready(done);
-            }
-        }
-    }
-
-    /// As [`poll_io`](Self::poll_io), where `io` moves up to `most` bytes. If it moves
-    /// fewer, the kernel has no more (or no more room): the socket counts as not
-    /// ready from then on, without a system call that would only say so.
-    fn poll_move(
-        &self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-        most: usize,
-        mut io: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_ready(cx, interest))?;
-            let mut last = None;
-            let done = self.try_io(interest, |socket| {
-                let count = io(socket)?;
-                if 0 < count && count < most {
-                    last = Some(count);
-                    return Err(io::ErrorKind::WouldBlock.into());
-                }
-                Ok(count)
-            });
-            match (last, done) {
-                (Some(count), _) => return Poll::Ready(Ok(count)),
-                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                (None, done) => return Poll::Ready(done),
-            }
-        }
-    }
-
-    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
-        match (self, interest.is_readable()) {
-            (Self::Tcp(stream), true) => stream.poll_read_ready(cx),
-            (Self::Tcp(stream), false) => stream.poll_write_ready(cx),
-            (Self::Unix(stream), true) => stream.poll_read_ready(cx),
-            (Self::Unix(stream), false) => stream.poll_write_ready(cx),
-        }
-    }
-
-    fn try_io<T>(
-        &self,
-        interest: Interest,
-        io: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
-    ) -> io::Result<T> {
-        match self {
-            Self::Tcp(stream) => stream.try_io(interest, || io(stream.as_fd())),
-            Self::Unix(stream) => stream.try_io(interest, || io(stream.as_fd())),
-        }
-    }
-}
-
-// Reads and writes are system calls of our own, not the C library's: in a process
-// with threads, those begin and end with an atomic instruction, for a thread that
-// might be cancelled.
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let room = buf.initialize_unfilled();
-        let count = ready!(
-            self.poll_move(cx, Interest::READABLE, room.len(), |socket| {
-                net::recv(socket, &mut *room, net::RecvFlags::empty()).map(|(count, _)| count)
-            })
-        )?;
-        buf.advance(count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_move(cx, Interest::WRITABLE, buf.len(), |socket| {
-            net::send(socket, buf, net::SendFlags::NOSIGNAL)
-        })
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets have no buffer of their own in this process.
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, Self { Tcp, Unix }, |stream| stream.poll_shutdown(cx))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let most = bufs
-            .iter()
-            .fold(0_usize, |most, part| most.saturating_add(part.len()));
-        self.poll_move(cx, Interest::WRITABLE, most, |socket| {
-            rustix::io::writev(socket, bufs)
-        })
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
 }
 
 impl AsyncRead for Stream {
@@ -209,16 +71,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        delegate!(
-            self,
-            Self {
-                Plain,
-                Tls,
-                Http2,
-                Http2Upstream
-            },
-            |stream| stream.poll_read(cx, buf)
-        )
+        whichever!(self.poll_read(cx, buf))
     }
 }
 
@@ -228,42 +81,15 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        delegate!(
-            self,
-            Self {
-                Plain,
-                Tls,
-                Http2,
-                Http2Upstream
-            },
-            |stream| stream.poll_write(cx, buf)
-        )
+        whichever!(self.poll_write(cx, buf))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(
-            self,
-            Self {
-                Plain,
-                Tls,
-                Http2,
-                Http2Upstream
-            },
-            |stream| stream.poll_flush(cx)
-        )
+        whichever!(self.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(
-            self,
-            Self {
-                Plain,
-                Tls,
-                Http2,
-                Http2Upstream
-            },
-            |stream| stream.poll_shutdown(cx)
-        )
+        whichever!(self.poll_shutdown(cx))
     }
 
     fn poll_write_vectored(
@@ -271,16 +97,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        delegate!(
-            self,
-            Self {
-                Plain,
-                Tls,
-                Http2,
-                Http2Upstream
-            },
-            |stream| stream.poll_write_vectored(cx, bufs)
-        )
+        whichever!(self.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

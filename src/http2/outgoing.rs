@@ -1,7 +1,7 @@
 //! The other direction of a stream: the engine's answer, sent as frames.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     task::{Context, Poll, ready},
 };
 
@@ -11,7 +11,7 @@ use http::Response;
 
 use super::{
     answer::{self, BadAnswer, Body},
-    sending::{Rest, Sender, take_head},
+    sending::{Message, Rest, Sender, take_head},
     stream::gone,
 };
 
@@ -79,32 +79,13 @@ impl Outgoing {
             _ => self.reset(Reason::INTERNAL_ERROR),
         }
     }
+}
 
-    /// Takes of `parts` what there is room for.
-    pub(super) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let mut rest = Rest::new(parts);
-        let mut taken = 0_usize;
-        while matches!(self.state, State::Head(..)) && !rest.front().is_empty() {
-            let count = self.take_head(rest.front())?;
-            rest.skip(count);
-            taken = taken.saturating_add(count);
-        }
-        if rest.front().is_empty() {
-            return Poll::Ready(Ok(taken));
-        }
-        match self.poll_body(cx, rest) {
-            Poll::Ready(Ok(count)) => Poll::Ready(Ok(taken.saturating_add(count))),
-            // The head has left.
-            Poll::Pending if taken > 0 => Poll::Ready(Ok(taken)),
-            polled => polled,
-        }
+impl Message for Outgoing {
+    fn expects_head(&self) -> bool {
+        matches!(self.state, State::Head(..))
     }
 
-    /// Takes a head from the front of `bytes`, or all of them if it has no end.
     fn take_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let State::Head(respond, begun) = &mut self.state else {
             return Ok(0);

@@ -46,6 +46,43 @@ pub(super) fn take_head<T>(
     Ok((Some(parsed), end.saturating_sub(before)))
 }
 
+/// A message that the engine writes as HTTP/1.1: heads, then a body.
+pub(super) trait Message {
+    /// Whether a head is to come.
+    fn expects_head(&self) -> bool;
+
+    /// Takes a head from the front of `bytes`, or all of them if it has no end;
+    /// gives back how many were taken.
+    fn take_head(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Takes of `rest`, which is not empty, what there is room for.
+    fn poll_body(&mut self, cx: &mut Context<'_>, rest: Rest<'_>) -> Poll<io::Result<usize>>;
+
+    /// Takes of `parts` what there is room for.
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut rest = Rest::new(parts);
+        let mut taken = 0_usize;
+        while self.expects_head() && !rest.front().is_empty() {
+            let count = self.take_head(rest.front())?;
+            rest.skip(count);
+            taken = taken.saturating_add(count);
+        }
+        if rest.front().is_empty() {
+            return Poll::Ready(Ok(taken));
+        }
+        match self.poll_body(cx, rest) {
+            Poll::Ready(Ok(count)) => Poll::Ready(Ok(taken.saturating_add(count))),
+            // The head has left.
+            Poll::Pending if taken > 0 => Poll::Ready(Ok(taken)),
+            polled => polled,
+        }
+    }
+}
+
 /// A body on its way to the peer.
 pub(super) struct Sender {
     send: SendStream<Bytes>,

@@ -17,7 +17,7 @@ use h2::{Reason, RecvStream, server::SendResponse};
 use http::{Method, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{incoming::Incoming, outgoing::Outgoing, request};
+use super::{incoming::Incoming, outgoing::Outgoing, request, sending::Message as _};
 
 /// What most heads fit in.
 const USUAL_HEAD: usize = 768;
@@ -83,7 +83,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().outgoing.poll_write(cx, &[IoSlice::new(buf)])
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -103,7 +103,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().outgoing.poll_write(cx, bufs)
+        self.get_mut().outgoing.poll_take(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -20,7 +20,8 @@ use crate::{
     config::{ProxyHeader, Upstream},
     http1::{
         buffer::{self, Buffer},
-        stream::{Socket, Stream},
+        socket::Socket,
+        stream::Stream,
     },
     http2, proxy_protocol,
     settings::Settings,

@@ -26,7 +26,7 @@ use crate::http2::{
     answer::{BadAnswer, Body},
     incoming::{Incoming, Text},
     request::Framing,
-    sending::{Rest, Sender, take_head},
+    sending::{Message, Rest, Sender, take_head},
     stream::gone,
 };
 
@@ -94,39 +94,6 @@ impl Stream {
         }
     }
 
-    /// Takes a head from the front of `bytes`, or all of them if it has no end.
-    fn take_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Sending::Head(send, begun) = &mut self.sending else {
-            return Ok(0);
-        };
-        let parse = |bytes: &[u8]| head::parse(bytes).map_err(|_| BadAnswer);
-        let (head, count) = take_head(begun, bytes, parse)?;
-        let Some(head) = head else {
-            return Ok(count);
-        };
-        let to_head = *head.request.method() == Method::HEAD;
-        let body = Body::new(head.length);
-        let opened = send.send_request(head.request, body.is_ended());
-        if let Some(waiting) = self.waiting.take() {
-            waiting.wake();
-        }
-        match opened {
-            Ok((response, send)) => {
-                self.sending = Sending::Body(Sender::new(send, body));
-                self.receiving = Receiving::Head {
-                    response,
-                    to_head,
-                    has_begun: false,
-                };
-                Ok(count)
-            }
-            Err(error) => {
-                self.sending = Sending::Failed;
-                Err(gone(error))
-            }
-        }
-    }
-
     /// Waits for the next head.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Receiving::Head {
@@ -162,6 +129,51 @@ impl Stream {
             Receiving::Body(Incoming::new(Vec::new(), framing, body), left)
         };
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Message for Stream {
+    fn expects_head(&self) -> bool {
+        matches!(self.sending, Sending::Head(..))
+    }
+
+    fn take_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Sending::Head(send, begun) = &mut self.sending else {
+            return Ok(0);
+        };
+        let parse = |bytes: &[u8]| head::parse(bytes).map_err(|_| BadAnswer);
+        let (head, count) = take_head(begun, bytes, parse)?;
+        let Some(head) = head else {
+            return Ok(count);
+        };
+        let to_head = *head.request.method() == Method::HEAD;
+        let body = Body::new(head.length);
+        let opened = send.send_request(head.request, body.is_ended());
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+        match opened {
+            Ok((response, send)) => {
+                self.sending = Sending::Body(Sender::new(send, body));
+                self.receiving = Receiving::Head {
+                    response,
+                    to_head,
+                    has_begun: false,
+                };
+                Ok(count)
+            }
+            Err(error) => {
+                self.sending = Sending::Failed;
+                Err(gone(error))
+            }
+        }
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>, rest: Rest<'_>) -> Poll<io::Result<usize>> {
+        let Sending::Body(sender) = &mut self.sending else {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        };
+        sender.poll_write(cx, rest)
     }
 }
 
@@ -239,26 +251,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let stream = self.get_mut();
-        let mut rest = Rest::new(bufs);
-        let mut taken = 0_usize;
-        while matches!(stream.sending, Sending::Head(..)) && !rest.front().is_empty() {
-            let count = stream.take_head(rest.front())?;
-            rest.skip(count);
-            taken = taken.saturating_add(count);
-        }
-        if rest.front().is_empty() {
-            return Poll::Ready(Ok(taken));
-        }
-        let Sending::Body(sender) = &mut stream.sending else {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        };
-        match sender.poll_write(cx, rest) {
-            Poll::Ready(Ok(count)) => Poll::Ready(Ok(taken.saturating_add(count))),
-            // The head has left.
-            Poll::Pending if taken > 0 => Poll::Ready(Ok(taken)),
-            polled => polled,
-        }
+        self.get_mut().poll_take(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
