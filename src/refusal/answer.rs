@@ -1,0 +1,223 @@
+//! How an answer of our own goes over the wire.
+//!
+//! Bodies are canonical JSON: sorted keys, no spaces. Whatever went wrong, a
+//! browser can read it, and no cache keeps it.
+
+use super::{Dialect, Refusal};
+use crate::decimal;
+
+/// How an answer of our own has to look to the client that gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// The API that was asked.
+    pub dialect: Dialect,
+    /// `HEAD` gets the fields without the body.
+    pub is_head: bool,
+    /// Whether another request may follow on this connection.
+    pub keep_alive: bool,
+    /// The `Date` field's value.
+    pub date: &'a str,
+}
+
+impl Refusal {
+    /// Appends the whole answer to `out` and returns the length of its body.
+    pub fn write(self, to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
+        push(out, &["HTTP/1.1 ", status_line(self.status())]);
+        self.push_fields(out);
+        push_shared(&self.body(to.dialect), to, out)
+    }
+
+    /// The fields that not every answer has, each with the line break before it.
+    fn push_fields(self, out: &mut Vec<u8>) {
+        match self.status() {
+            401 => {
+                push(out, &["\r\nWWW-Authenticate: Bearer realm=\"matrix\""]);
+                if self.is_invalid_token() {
+                    push(out, &[", error=\"invalid_token\""]);
+                }
+            }
+            405 => push(
+                out,
+                &["\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"],
+            ),
+            _ => {}
+        }
+        if let Some(seconds) = self.retry_after() {
+            push(out, &["\r\nRetry-After: "]);
+            decimal::push(out, seconds);
+        }
+    }
+
+    /// The JSON body, in pieces.
+    const fn body(self, dialect: Dialect) -> [&'static str; 5] {
+        let end = if self.is_soft_logout(dialect) {
+            r#"","soft_logout":true}"#
+        } else {
+            r#""}"#
+        };
+        [
+            r#"{"errcode":""#,
+            self.errcode(dialect),
+            r#"","error":""#,
+            self.error(),
+            end,
+        ]
+    }
+}
+
+/// What stands behind `HTTP/1.1` for each status that a refusal may have.
+const fn status_line(status: u16) -> &'static str {
+    match status {
+        400 => "400 Bad Request",
+        401 => "401 Unauthorized",
+        404 => "404 Not Found",
+        405 => "405 Method Not Allowed",
+        408 => "408 Request Timeout",
+        413 => "413 Content Too Large",
+        414 => "414 URI Too Long",
+        429 => "429 Too Many Requests",
+        431 => "431 Request Header Fields Too Large",
+        501 => "501 Not Implemented",
+        502 => "502 Bad Gateway",
+        503 => "503 Service Unavailable",
+        504 => "504 Gateway Timeout",
+        505 => "505 HTTP Version Not Supported",
+        _ => "500 Internal Server Error",
+    }
+}
+
+/// Appends an answer of our own that refuses nothing, with `body` in pieces;
+/// returns how many body bytes are sent.
+pub(crate) fn push_answer(
+    status_line: &str,
+    body: &[&str],
+    to: &Reply<'_>,
+    out: &mut Vec<u8>,
+) -> usize {
+    push(out, &["HTTP/1.1 ", status_line]);
+    push_shared(body, to, out)
+}
+
+/// Appends the fields that all our answers share, and `body`.
+fn push_shared(body: &[&str], to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
+    // The specification's CORS fields: without them a browser client cannot
+    // read the errcode (client-server API, "Web Browser Clients").
+    let allowed = match to.dialect {
+        Dialect::Client => "X-Requested-With, Content-Type, Authorization",
+        Dialect::Identity => "Origin, X-Requested-With, Content-Type, Accept, Authorization",
+    };
+    let connection = if to.keep_alive { "keep-alive" } else { "close" };
+    let length = body
+        .iter()
+        .fold(0_usize, |length, piece| length.saturating_add(piece.len()));
+    push(
+        out,
+        &[
+            "\r\nDate: ",
+            to.date,
+            "\r\nContent-Type: application/json\r\nContent-Length: ",
+        ],
+    );
+    decimal::push(out, length as u64);
+    push(
+        out,
+        &[
+            "\r\nCache-Control: no-store\r\n\
+             Access-Control-Allow-Origin: *\r\n\
+             Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS\r\n\
+             Access-Control-Allow-Headers: ",
+            allowed,
+            "\r\nConnection: ",
+            connection,
+            "\r\n\r\n",
+        ],
+    );
+    if to.is_head {
+        return 0;
+    }
+    push(out, body);
+    length
+}
+
+fn push(out: &mut Vec<u8>, pieces: &[&str]) {
+    for piece in pieces {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(refusal: Refusal, dialect: Dialect, is_head: bool) -> String {
+        let mut out = Vec::new();
+        let reply = Reply {
+            dialect,
+            is_head,
+            keep_alive: true,
+            date: "DATE",
+        };
+        refusal.write(&reply, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn bodies_are_exact() {
+        let cases = [
+            (
+                Refusal::MissingToken,
+                Dialect::Client,
+                r#"{"errcode":"M_MISSING_TOKEN","error":"Missing access token"}"#,
+            ),
+            (
+                Refusal::UnusableToken,
+                Dialect::Client,
+                r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Invalid access token passed.","soft_logout":true}"#,
+            ),
+            (
+                Refusal::MixedToken,
+                Dialect::Client,
+                r#"{"errcode":"M_MISSING_TOKEN","error":"Mixing Authorization headers and access_token query parameters."}"#,
+            ),
+            (
+                Refusal::SeveralAuthorizations,
+                Dialect::Client,
+                r#"{"errcode":"M_MISSING_TOKEN","error":"Too many Authorization headers."}"#,
+            ),
+            (
+                Refusal::MissingToken,
+                Dialect::Identity,
+                r#"{"errcode":"M_UNAUTHORIZED","error":"Missing access token"}"#,
+            ),
+        ];
+        for (refusal, dialect, body) in cases {
+            let answer = written(refusal, dialect, false);
+            assert_eq!(answer.split_once("\r\n\r\n").unwrap().1, body, "{refusal}");
+            assert!(
+                answer.contains(&format!("\r\nContent-Length: {}\r\n", body.len())),
+                "{refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_401_has_every_field() {
+        assert_eq!(
+            written(Refusal::MissingToken, Dialect::Client, true),
+            "HTTP/1.1 401 Unauthorized\r\n\
+             WWW-Authenticate: Bearer realm=\"matrix\"\r\n\
+             Date: DATE\r\n\
+             Content-Type: application/json\r\n\
+             Content-Length: 60\r\n\
+             Cache-Control: no-store\r\n\
+             Access-Control-Allow-Origin: *\r\n\
+             Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS\r\n\
+             Access-Control-Allow-Headers: X-Requested-With, Content-Type, Authorization\r\n\
+             Connection: keep-alive\r\n\r\n"
+        );
+        assert!(
+            written(Refusal::UnusableToken, Dialect::Client, true)
+                .contains("error=\"invalid_token\"")
+        );
+    }
+}
