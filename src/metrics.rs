@@ -12,6 +12,7 @@ pub mod label;
 pub mod worker;
 
 mod code;
+mod counters;
 mod process;
 
 use std::{
@@ -24,10 +25,10 @@ use std::{
 };
 
 use self::{
+    counters::{BOUNDS, ConnectionKind, Counter, Counters, Durations, Row},
     exposition::{Seconds, Text},
     family::Family,
     process::Process,
-    worker::{BOUNDS, ConnectionKind, Counter, Counters, Durations, Row},
 };
 pub use self::{
     label::{

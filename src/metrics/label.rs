@@ -8,7 +8,7 @@ use std::io;
 
 use crate::{
     access_log::Ending,
-    refusal::{Malformed, Refusal},
+    refusal::Refusal,
     relocate::{Credential, Relocated, Source},
     requirement::RouteClass,
 };
@@ -57,6 +57,11 @@ macro_rules! labels {
         list!($name { $($variant = $text,)+ });
     };
 }
+
+// Behind the macros, which it uses.
+mod reason;
+
+pub use reason::Reason;
 
 list!(RouteClass {
     Sync = "sync",
@@ -170,116 +175,6 @@ impl Rewrite {
             (Ok(Credential::Moved(_)), _) => Some(Self::Query),
             (Ok(Credential::Kept(_) | Credential::Absent), _) if relocated.cut => Some(Self::Cut),
             (Ok(Credential::Kept(_) | Credential::Absent) | Err(_), _) => None,
-        }
-    }
-}
-
-labels! {
-    /// Why an answer is our own.
-    Reason {
-        /// [`Refusal::MissingToken`].
-        MissingToken = "missing_token",
-        /// [`Refusal::MixedToken`].
-        MixedToken = "mixed_token",
-        /// [`Refusal::RepeatedToken`].
-        RepeatedToken = "repeated_token",
-        /// [`Refusal::SeveralAuthorizations`].
-        SeveralAuthorizations = "several_authorizations",
-        /// [`Refusal::FormToken`].
-        FormToken = "form_token",
-        /// [`Refusal::UnusableToken`].
-        UnusableToken = "unusable_token",
-        /// [`Malformed::RequestLine`].
-        MalformedRequestLine = "malformed_request_line",
-        /// [`Malformed::Target`].
-        MalformedTarget = "malformed_target",
-        /// [`Malformed::Field`].
-        MalformedField = "malformed_field",
-        /// [`Malformed::Host`].
-        MalformedHost = "malformed_host",
-        /// [`Malformed::Length`].
-        MalformedLength = "malformed_length",
-        /// [`Malformed::Chunk`].
-        MalformedChunk = "malformed_chunk",
-        /// [`Refusal::RefusedMethod`].
-        RefusedMethod = "refused_method",
-        /// [`Refusal::HeadTimeout`].
-        HeadTimeout = "head_timeout",
-        /// [`Refusal::BodyTimeout`].
-        BodyTimeout = "body_timeout",
-        /// [`Refusal::BodyTooSlow`].
-        BodyTooSlow = "body_too_slow",
-        /// [`Refusal::BodyTooLarge`].
-        BodyTooLarge = "body_too_large",
-        /// [`Refusal::FormTooLarge`].
-        FormTooLarge = "form_too_large",
-        /// [`Refusal::TargetTooLong`].
-        TargetTooLong = "target_too_long",
-        /// [`Refusal::HeadTooLarge`].
-        HeadTooLarge = "head_too_large",
-        /// [`Refusal::TooManyFields`].
-        TooManyFields = "too_many_fields",
-        /// [`Refusal::NoRoute`].
-        NoRoute = "no_route",
-        /// [`Refusal::TooManyConnections`].
-        TooManyConnections = "too_many_connections",
-        /// [`Refusal::TooManyFromAddress`].
-        TooManyFromAddress = "too_many_from_address",
-        /// [`Refusal::Busy`].
-        Busy = "busy",
-        /// [`Refusal::TransferCoding`].
-        TransferCoding = "transfer_coding",
-        /// [`Refusal::Version`].
-        Version = "version",
-        /// [`Refusal::UpstreamDown`].
-        UpstreamDown = "upstream_down",
-        /// [`Refusal::UpstreamBroken`].
-        UpstreamBroken = "upstream_broken",
-        /// [`Refusal::UpstreamTimeout`].
-        UpstreamTimeout = "upstream_timeout",
-        /// [`Refusal::Draining`].
-        Draining = "draining",
-        /// [`Refusal::Internal`].
-        Internal = "internal",
-    }
-}
-
-impl From<Refusal> for Reason {
-    /// No `_` arm: a new refusal gets a name of its own.
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::MissingToken => Self::MissingToken,
-            Refusal::MixedToken => Self::MixedToken,
-            Refusal::RepeatedToken => Self::RepeatedToken,
-            Refusal::SeveralAuthorizations => Self::SeveralAuthorizations,
-            Refusal::FormToken => Self::FormToken,
-            Refusal::UnusableToken => Self::UnusableToken,
-            Refusal::Malformed(Malformed::RequestLine) => Self::MalformedRequestLine,
-            Refusal::Malformed(Malformed::Target) => Self::MalformedTarget,
-            Refusal::Malformed(Malformed::Field) => Self::MalformedField,
-            Refusal::Malformed(Malformed::Host) => Self::MalformedHost,
-            Refusal::Malformed(Malformed::Length) => Self::MalformedLength,
-            Refusal::Malformed(Malformed::Chunk) => Self::MalformedChunk,
-            Refusal::RefusedMethod => Self::RefusedMethod,
-            Refusal::HeadTimeout => Self::HeadTimeout,
-            Refusal::BodyTimeout => Self::BodyTimeout,
-            Refusal::BodyTooSlow => Self::BodyTooSlow,
-            Refusal::BodyTooLarge => Self::BodyTooLarge,
-            Refusal::FormTooLarge => Self::FormTooLarge,
-            Refusal::TargetTooLong => Self::TargetTooLong,
-            Refusal::HeadTooLarge => Self::HeadTooLarge,
-            Refusal::TooManyFields => Self::TooManyFields,
-            Refusal::NoRoute => Self::NoRoute,
-            Refusal::TooManyConnections => Self::TooManyConnections,
-            Refusal::TooManyFromAddress => Self::TooManyFromAddress,
-            Refusal::Busy => Self::Busy,
-            Refusal::TransferCoding => Self::TransferCoding,
-            Refusal::Version => Self::Version,
-            Refusal::UpstreamDown => Self::UpstreamDown,
-            Refusal::UpstreamBroken => Self::UpstreamBroken,
-            Refusal::UpstreamTimeout => Self::UpstreamTimeout,
-            Refusal::Draining => Self::Draining,
-            Refusal::Internal => Self::Internal,
         }
     }
 }
