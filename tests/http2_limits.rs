@@ -9,15 +9,15 @@
     reason = "a test that panics is a test that fails"
 )]
 
+#[path = "http2_limits/floods.rs"]
+mod floods;
 mod http2;
 
 use std::{
-    cell::Cell,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use http::Request;
 use tokenshim::http2::{ConnectionError, Limits, Stream};
 use tokio::{
@@ -30,135 +30,6 @@ use http2::{
     raw::{self, Raw},
     read_answer, run, serve, serve_until,
 };
-
-const ENHANCE_YOUR_CALM: u32 = 11;
-
-#[test]
-fn floods_are_cut() {
-    let request = raw::get(b"/");
-    let many = raw::block(
-        &(0..2000)
-            .map(|_| (&b"x"[..], &b"yyyyyyyyyy"[..]))
-            .collect::<Vec<_>>(),
-    );
-    let cases: [(&str, Vec<u8>, usize); 7] = [
-        ("pings", raw::frame(raw::PING, 0, 0, &[0; 8]), 200_000),
-        ("settings", raw::frame(raw::SETTINGS, 0, 0, b""), 200_000),
-        (
-            "window updates",
-            raw::frame(raw::WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()),
-            50_000,
-        ),
-        ("priorities", raw::frame(2, 0, 1, &[0, 0, 0, 3, 0]), 50_000),
-        ("empty frames", raw::frame(raw::DATA, 0, 1, b""), 200_000),
-        (
-            "one-byte frames",
-            raw::frame(raw::DATA, 0, 1, b"x"),
-            2_000_000,
-        ),
-        (
-            "continuations",
-            raw::frame(raw::CONTINUATION, 0, 3, &raw::field(b"x", b"y")),
-            200_000,
-        ),
-    ];
-    for (name, flood, most) in cases {
-        run(async {
-            let (io, _end) = serve(LIMITS, |mut stream: Stream| async move {
-                let mut head = [0; 64];
-                let _ = stream.read(&mut head).await.unwrap();
-                std::future::pending::<()>().await;
-            });
-            let mut raw = Raw::open(io).await;
-            raw.send(raw::HEADERS, raw::END_HEADERS, 1, &request).await;
-            if name == "continuations" {
-                raw.send(raw::HEADERS, 0, 3, &many[..980]).await;
-            }
-            let (mut from, mut to) = tokio::io::split(raw.0);
-            let reading = tokio::task::spawn_local(async move {
-                let mut all = Vec::new();
-                let _ = from.read_to_end(&mut all).await;
-                all
-            });
-            let mut sent = 0;
-            while sent < most && to.write_all(&flood).await.is_ok() {
-                sent += 1;
-            }
-            assert!(sent < most, "case: {name}");
-            let all = reading.await.unwrap();
-            // Frame by frame to the last.
-            let mut rest = &all[..];
-            let mut last = None;
-            while rest.len() >= 9 {
-                let length = usize::from(rest[1]) << 8 | usize::from(rest[2]);
-                last = Some((rest[3], rest[9..9 + length].to_vec()));
-                rest = &rest[9 + length..];
-            }
-            let (kind, payload) = last.unwrap();
-            assert_eq!(kind, raw::GOAWAY, "case: {name}");
-            assert_eq!(
-                payload[4..8],
-                ENHANCE_YOUR_CALM.to_be_bytes(),
-                "case: {name}"
-            );
-        });
-    }
-}
-
-#[test]
-fn rapid_resets_are_cut() {
-    for (name, is_accepted) in [("before they are accepted", false), ("after", true)] {
-        run(async {
-            let opened = Rc::new(Cell::new(0_u32));
-            let counted = Rc::clone(&opened);
-            let (io, _end) = serve(LIMITS, move |mut stream: Stream| {
-                counted.set(counted.get() + 1);
-                async move {
-                    let mut all = Vec::new();
-                    let _ = stream.read_to_end(&mut all).await;
-                }
-            });
-            let mut raw = Raw::open(io).await;
-            let mut id = 1;
-            loop {
-                let before = opened.get();
-                raw.send(
-                    raw::HEADERS,
-                    raw::END_STREAM | raw::END_HEADERS,
-                    id,
-                    &raw::get(b"/"),
-                )
-                .await;
-                if is_accepted {
-                    for _ in 0..50 {
-                        tokio::task::yield_now().await;
-                    }
-                    if opened.get() == before {
-                        break;
-                    }
-                }
-                raw.send(raw::RST_STREAM, 0, id, &8_u32.to_be_bytes()).await;
-                id += 2;
-                assert!(id < 10_000, "{name}");
-                if !is_accepted && id % 200 == 1 {
-                    tokio::task::yield_now().await;
-                    let mut byte = [0; 1];
-                    if raw.0.write(&[]).await.is_err() || opened.get() > 2_000 {
-                        break;
-                    }
-                    let _ = &mut byte;
-                }
-            }
-            let frame = raw.next_of_interest().await.unwrap();
-            assert_eq!(
-                (frame.kind, frame.payload[4..8].to_vec()),
-                (raw::GOAWAY, ENHANCE_YOUR_CALM.to_be_bytes().to_vec()),
-                "{name}"
-            );
-            assert!(opened.get() < 1_100, "{name}: {}", opened.get());
-        });
-    }
-}
 
 #[test]
 fn heads_have_a_size() {
@@ -348,71 +219,5 @@ fn a_stop_waits_for_what_was_begun() {
         go.notify_one();
         assert_eq!(read_answer(response).await.unwrap().text(), "hi");
         assert!(end.await.unwrap().is_ok());
-    });
-}
-
-#[test]
-fn what_was_read_before_is_not_lost() {
-    for cut in [1, 24, 30, 60] {
-        run(async {
-            let request = raw::frame(
-                raw::HEADERS,
-                raw::END_STREAM | raw::END_HEADERS,
-                1,
-                &raw::get(b"/p"),
-            );
-            let all = [
-                tokenshim::http2::PREFACE,
-                &raw::frame(raw::SETTINGS, 0, 0, b""),
-                &request,
-            ]
-            .concat();
-            let (before, behind) = all.split_at(cut);
-            let (near, mut far) = tokio::io::duplex(64 * 1024);
-            let before = before.to_vec();
-            tokio::task::spawn_local(async move {
-                let never = |_: &mut std::task::Context<'_>| std::task::Poll::Pending;
-                tokenshim::http2::serve(near, before, &LIMITS, never, |stream| {
-                    tokio::task::spawn_local(echo(stream));
-                })
-                .await
-            });
-            far.write_all(behind).await.unwrap();
-            let body = Raw(far).body(1).await.unwrap();
-            assert_eq!(body, b"GET /p HTTP/1.1\r\nhost: h\r\n\r\n", "cut at {cut}");
-        });
-    }
-}
-
-#[test]
-fn many_streams_at_once_keep_apart() {
-    run(async {
-        let (io, _end) = serve(LIMITS, echo);
-        let client = client(io).await;
-        let mut answers = tokio::task::JoinSet::new();
-        for number in 0..500 {
-            let client = client.clone();
-            answers.spawn_local(async move {
-                let request = Request::post(format!("http://h/{number}"))
-                    .body(())
-                    .unwrap();
-                let (response, mut send) = client
-                    .ready()
-                    .await
-                    .unwrap()
-                    .send_request(request, false)
-                    .unwrap();
-                send.send_data(Bytes::from(format!("body {number}")), true)
-                    .unwrap();
-                let text = read_answer(response).await.unwrap().text();
-                assert!(
-                    text.starts_with(&format!("POST /{number} "))
-                        && text.ends_with(&format!("body {number}"))
-                );
-            });
-        }
-        while let Some(done) = answers.join_next().await {
-            done.unwrap();
-        }
     });
 }
