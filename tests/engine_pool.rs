@@ -234,6 +234,7 @@ fn a_connection_that_said_close_is_not_used_again() {
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2, 2\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     ];
     for head in heads {
         // It stays open, and would wait for a second request.

@@ -307,7 +307,11 @@ fn what_is_only_sloppy_is_made_strict() {
 #[test]
 fn an_upstream_that_speaks_no_http_is_not_passed_on() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(40_000));
-    let cases: [(&str, &str); 16] = [
+    let cases: [(&str, &str); 17] = [
+        (
+            "chunks of HTTP/1.0",
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        ),
         (
             "two lengths",
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",

@@ -77,13 +77,23 @@ impl Framing {
         })
     }
 
+    /// Whether a length came beside the chunks, be it one that is none.
+    #[must_use]
+    pub const fn is_double(self) -> bool {
+        self.chunked && (self.sized.is_some() || self.conflict)
+    }
+
     /// The length of a response's body; `None` if it cannot be told.
     #[must_use]
-    pub fn of_response(self, status: u16, to_head: bool) -> Option<Length> {
+    pub fn of_response(self, version: Version, status: u16, to_head: bool) -> Option<Length> {
         if to_head || matches!(status, 100..=199 | 204 | 304) {
             return Some(Length::Zero);
         }
         if self.other_coding || (self.conflict && !self.chunked) {
+            return None;
+        }
+        // Some take such chunks for the body itself (RFC 9112 section 6.1).
+        if self.chunked && version == Version::Http10 {
             return None;
         }
         Some(match (self.chunked, self.sized) {
@@ -199,10 +209,16 @@ mod tests {
         ];
         for (name, status, to_head, framing, expected) in cases {
             assert_eq!(
-                framing.of_response(status, to_head),
+                framing.of_response(Version::Http11, status, to_head),
                 expected,
                 "case: {name}"
             );
         }
+        let chunked = framing(&[], &["chunked"]);
+        assert_eq!(
+            chunked.of_response(Version::Http10, 200, false),
+            None,
+            "1.0 knows no chunks"
+        );
     }
 }

@@ -92,9 +92,11 @@ pub fn parse<'b, 'f>(
             _ => {}
         }
     }
-    let length = framing.of_response(status, to_head).ok_or(BadResponse)?;
+    let length = framing
+        .of_response(version, status, to_head)
+        .ok_or(BadResponse)?;
     // Both lengths at once may be an attempt to desynchronise the pool.
-    let is_double = length == Length::Chunked && framing.is_sized();
+    let is_double = length == Length::Chunked && framing.is_double();
     let keeps = !close
         && !is_double
         && length != Length::UntilClose
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn reads_heads() {
         type Case<'a> = (&'a str, &'a str, Option<(u16, Length, bool)>);
-        let cases: [Case<'_>; 8] = [
+        let cases: [Case<'_>; 11] = [
             (
                 "sized",
                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
@@ -147,6 +149,21 @@ mod tests {
                 "both lengths: read, not reused",
                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
                 Some((200, Length::Chunked, false)),
+            ),
+            (
+                "a length that is none counts as one",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: x\r\n\r\n",
+                Some((200, Length::Chunked, false)),
+            ),
+            (
+                "two that are equal, too",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2, 2\r\n\r\n",
+                Some((200, Length::Chunked, false)),
+            ),
+            (
+                "chunks of HTTP/1.0",
+                "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+                None,
             ),
             ("not HTTP", "SSH-2.0-OpenSSH\r\n\r\n", None),
             (
