@@ -8,6 +8,8 @@
     reason = "a test that panics is a test that fails"
 )]
 
+#[path = "../fuzz/beside_hyper/mod.rs"]
+mod beside_hyper;
 #[path = "../fuzz/laws.rs"]
 mod laws;
 
@@ -22,7 +24,7 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 10] = [
+const TARGETS: [(&str, Law); 12] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("head", laws::head),
@@ -33,6 +35,12 @@ const TARGETS: [(&str, Law); 10] = [
     ("http2_answer", laws::http2_answer),
     ("http2_heads", laws::http2_heads),
     ("http2_upstream", laws::http2_upstream),
+    ("hyper_requests", |bytes| {
+        beside_hyper::requests(bytes);
+    }),
+    ("hyper_responses", |bytes| {
+        beside_hyper::responses(bytes);
+    }),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -62,7 +70,7 @@ fn the_laws_hold_on_the_seeds() {
 }
 
 /// What makes parsers stumble, and what our own look for.
-const PIECES: [&[u8]; 55] = [
+const PIECES: [&[u8]; 63] = [
     b"access_token",
     b"access_token=",
     b"access%5Ftoken=",
@@ -104,6 +112,14 @@ const PIECES: [&[u8]; 55] = [
     b"GET / HTTP/1.1\r\nHost: h\r\n",
     b"Content-Length: 3\r\n",
     b"Transfer-Encoding: chunked\r\n",
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.0 200 \r\n",
+    b"HTTP/1.1 100 \r\n\r\n",
+    b"HTTP/1.1 204 \r\n",
+    b"POST /p HTTP/1.1\r\nHost: h\r\n",
+    b"GET / HTTP/1.0\r\n",
+    b"Connection: close\r\n",
+    b"Connection: keep-alive\r\n",
     b"http://h/",
     b"3\r\nabc\r\n",
     b"0\r\n\r\n",
@@ -164,5 +180,123 @@ fn the_laws_hold_on_random_bytes() {
         if let Err(failure) = checked {
             panic!("{name}: {failure}");
         }
+    }
+}
+
+/// Start lines, field lines and pieces of bodies, of which most messages are sound
+/// and some are nearly so.
+const REQUEST_LINES: [&str; 8] = [
+    "GET / HTTP/1.1",
+    "POST /p?a=b HTTP/1.1",
+    "PUT http://h/p HTTP/1.1",
+    "HEAD /<\"x\">#y HTTP/1.1",
+    "OPTIONS * HTTP/1.0",
+    "DELETE /\u{e4} HTTP/1.4",
+    "CONNECT h:443 HTTP/1.1",
+    "GET /a b HTTP/1.1",
+];
+const STATUS_LINES: [&str; 8] = [
+    "HTTP/1.1 200 OK",
+    "HTTP/1.1 404 Nothing here",
+    "HTTP/1.1 200",
+    "HTTP/1.0 200 OK",
+    "HTTP/1.1 204 No Content",
+    "HTTP/1.1 304 Not Modified",
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK",
+    "HTTP/1.1 101 Switching Protocols",
+];
+const FIELD_LINES: [&str; 20] = [
+    "Content-Length: 3",
+    "Content-Length: 3",
+    "content-length:  0 ",
+    "Content-Length: 3, 3",
+    "Content-Length: +3",
+    "Content-Length: 18446744073709551616",
+    "Transfer-Encoding: chunked",
+    "transfer-encoding: Chunked",
+    "Transfer-Encoding: gzip, chunked",
+    "Transfer-Encoding: identity",
+    "Connection: close",
+    "Connection: x-a, Close, keep-alive",
+    "Connection: keep-alive",
+    "Connection: upgrade\r\nUpgrade: websocket",
+    "Expect: 100-continue",
+    "X-A: 1\r\nx-a:2 ",
+    "X-B:",
+    "X-Folded: a\r\n b",
+    "X-C : d",
+    "Host: other",
+];
+const BODIES: [&str; 19] = [
+    "",
+    "abc",
+    "3\r\nabc\r\n0\r\n\r\n",
+    "03;a=\"b\"\r\nabc\r\n0;c\r\nX-Sum: 1\r\n\r\n",
+    "A\r\n0123456789\r\n1 ;a\r\nb\r\n000\r\n\r\n",
+    "0\r\n\r\n",
+    "3 \r\nabc\r\n0\r\n\r\n",
+    "3\nabc\n0\n\n",
+    "3\nabc\r\n0\r\n\r\n",
+    "3\r\nabc\n0\r\n\r\n",
+    "0\r\n\n",
+    "3\r\nabcd\r\n0\r\n\r\n",
+    "0\r\nX-Sum: 1\n\r\n\r\n",
+    "0\r\nX-Sum : 1\r\n\r\n",
+    "0\r\n X-Sum: 1\r\n\r\n",
+    "0x0\r\n\r\n",
+    "-0\r\n\r\n",
+    "0;a\rb\r\n\r\n",
+    "FFFFFFFFFFFFFFFFF\r\n",
+];
+
+/// One message; of the requests, nearly all have a host.
+fn message(
+    start_lines: &'static [&'static str],
+    host: &'static str,
+) -> impl Strategy<Value = String> {
+    let end = prop_oneof![9 => Just("\r\n"), 1 => Just("\n")];
+    let host = prop_oneof![19 => Just(host), 1 => Just("")];
+    let fields = prop::collection::vec((select(&FIELD_LINES[..]), end.clone()), 0..4);
+    (select(start_lines), end, host, fields, select(&BODIES[..])).prop_map(
+        |(start, end, host, fields, body)| {
+            let fields: String = fields
+                .into_iter()
+                .flat_map(|(line, end)| [line, end])
+                .collect();
+            format!("{start}{end}{host}{fields}{end}{body}")
+        },
+    )
+}
+
+#[test]
+fn http1_is_read_as_hyper_reads_it() {
+    type Count = fn(&[u8]) -> usize;
+    let cases: [(&str, &'static [&'static str], &'static str, Count); 2] = [
+        (
+            "requests",
+            &REQUEST_LINES,
+            "Host: h\r\n",
+            beside_hyper::requests,
+        ),
+        ("responses", &STATUS_LINES, "", beside_hyper::responses),
+    ];
+    for (name, start_lines, host, law) in cases {
+        let config = ProptestConfig {
+            cases: 10_000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let messages = prop::collection::vec(message(start_lines, host), 1..4);
+        let whole = std::cell::Cell::new(0_usize);
+        let checked = TestRunner::new_with_rng(config, random).run(&messages, |messages| {
+            whole.set(whole.get() + law(messages.concat().as_bytes()));
+            Ok(())
+        });
+        if let Err(failure) = checked {
+            panic!("{name}: {failure}");
+        }
+        // Two readers that refuse everything agree, too.
+        assert!(whole.get() > 2500, "{name}: {} whole", whole.get());
     }
 }
