@@ -3,7 +3,11 @@
 //! A request is served with one [`Settings`] from its first byte to its last,
 //! whatever is reloaded in the meantime.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     config::{Config, HostPattern, Limits, ProxyHeader, Route, Timeouts, TrustedProxies, Upstream},
@@ -27,6 +31,8 @@ pub struct Settings {
     pub trusted: TrustedProxies,
     /// The key of the log's fingerprints.
     pub fingerprint_key: FingerprintKey,
+    /// Whether we made it up, and have to keep it.
+    is_own_key: bool,
     /// What masks the log.
     pub redactor: Arc<Redactor>,
     /// TLS towards upstreams; there only if one of them wants it.
@@ -98,13 +104,18 @@ impl Settings {
             .flat_map(|site| site.policy.names.as_slice())
             .map(Vec::as_slice)
             .collect();
+        let (fingerprint_key, is_own_key) = match &config.access_log.fingerprint_key_file {
+            Some(path) => (read_key(path)?, false),
+            None => (own_key(previous)?, true),
+        };
         Ok(Self {
             redactor: Arc::new(Redactor::with_parameters(&parameters)),
             sites,
             timeouts: config.timeouts.clone(),
             limits: config.limits.clone(),
             trusted: config.trusted_proxies.clone(),
-            fingerprint_key: fingerprint_key(config, previous)?,
+            fingerprint_key,
+            is_own_key,
             upstream_tls,
             upstream_proxy_protocol: config.upstream_proxy_protocol,
         })
@@ -178,31 +189,29 @@ fn without_port(host: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
 
-/// The key from its file, or one for this run of the process.
-fn fingerprint_key(
-    config: &Config,
-    previous: Option<&Settings>,
-) -> Result<FingerprintKey, SettingsError> {
-    let Some(path) = &config.access_log.fingerprint_key_file else {
-        if let Some(previous) = previous {
-            return Ok(previous.fingerprint_key.clone());
-        }
-        let mut key = [0; 32];
-        getrandom::fill(&mut key)
-            .map_err(|error| SettingsError::Randomness(io::Error::other(error)))?;
-        // 32 bytes are never too short.
-        return FingerprintKey::new(&key)
-            .map_err(|error| SettingsError::Randomness(io::Error::other(error)));
-    };
+fn read_key(path: &Path) -> Result<FingerprintKey, SettingsError> {
     let key = zeroize::Zeroizing::new(fs::read(path).map_err(|source| SettingsError::KeyFile {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })?);
     // A line break at the end is an editor's, not the key's.
     FingerprintKey::new(key.trim_ascii_end()).map_err(|source| SettingsError::Key {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })
+}
+
+/// The key that we made up before, or a new one. One that came from a file is not
+/// kept when the file is no longer named: whoever took it out wants it gone.
+fn own_key(previous: Option<&Settings>) -> Result<FingerprintKey, SettingsError> {
+    if let Some(previous) = previous.filter(|previous| previous.is_own_key) {
+        return Ok(previous.fingerprint_key.clone());
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)
+        .map_err(|error| SettingsError::Randomness(io::Error::other(error)))?;
+    // 32 bytes are never too short.
+    FingerprintKey::new(&key).map_err(|error| SettingsError::Randomness(io::Error::other(error)))
 }
 
 #[cfg(test)]

@@ -276,10 +276,21 @@ fn fingerprints_and_logs_over_a_reload() {
     );
     fs::write(house.path("f.key"), "k".repeat(32)).unwrap();
     house.reload(&keyed);
-    until("the key of the file counts", || {
+    let last = || {
+        let before = lines(&log, 1).len();
         ask();
-        lines(&log, 2).last().unwrap()["token"] != first
-    });
+        lines(&log, before + 1)[before]["token"].clone()
+    };
+    until("the key of the file counts", || last() != first);
+    let filed = last();
+    house.reload(&text);
+    until("the key of the file is gone", || last() != filed);
+    let made = last();
+    house.reload(&text);
+    // Settings reach the workers a moment after the word of them.
+    for _ in 0..2 {
+        assert_eq!(last(), made, "a key of our own stays");
+    }
 }
 
 /// A house with TLS, its files `old` and `new`, and how to name one of them.
