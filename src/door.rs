@@ -45,6 +45,8 @@ pub struct Door {
 enum Closed {
     #[error("took too long to begin")]
     Timeout,
+    #[error("took too long for the TLS handshake")]
+    TlsTimeout,
     #[error("address of the socket is not known")]
     NoAddress(#[source] io::Error),
     #[error("no PROXY header that can be read")]
@@ -68,7 +70,8 @@ pub async fn enter(worker: Rc<Worker>, mut socket: Socket, door: Arc<Door>) -> O
             return turn_away(&worker, &door, socket, address, refusal).await;
         }
     };
-    let peer = match within(deadline, identify(&mut socket, &door, &setup.settings)).await {
+    let identified = identify(&mut socket, &door, &setup.settings);
+    let peer = match within(deadline, identified, Closed::Timeout).await {
         Ok(peer) => peer,
         Err(closed) => return report(&closed, &worker.metrics),
     };
@@ -78,7 +81,9 @@ pub async fn enter(worker: Rc<Worker>, mut socket: Socket, door: Arc<Door>) -> O
     {
         return turn_away(&worker, &door, socket, peer.address, refusal).await;
     }
-    let (stream, is_http2) = match within(deadline, open(socket, &door)).await {
+    // Without TLS there is nothing to wait for.
+    let opened = open(socket, &door);
+    let (stream, is_http2) = match within(deadline, opened, Closed::TlsTimeout).await {
         Ok(opened) => opened,
         Err(closed) => return report(&closed, &worker.metrics),
     };
@@ -223,6 +228,10 @@ async fn turn_away(
 fn report(closed: &Closed, metrics: &metrics::Worker) -> Option<Shared> {
     match closed {
         Closed::Timeout => metrics.timed_out(Timeout::Handshake),
+        Closed::TlsTimeout => {
+            metrics.timed_out(Timeout::Handshake);
+            metrics.shook_hands(Handshake::Failed);
+        }
         Closed::NoTls(_) => metrics.shook_hands(Handshake::Failed),
         Closed::NoAddress(_) | Closed::NoHeader(_) | Closed::Stranger => {}
     }
@@ -234,11 +243,10 @@ fn report(closed: &Closed, metrics: &metrics::Worker) -> Option<Shared> {
 async fn within<T>(
     deadline: Option<Instant>,
     step: impl Future<Output = Result<T, Closed>>,
+    late: Closed,
 ) -> Result<T, Closed> {
     match deadline {
-        Some(deadline) => time::timeout_at(deadline, step)
-            .await
-            .unwrap_or(Err(Closed::Timeout)),
+        Some(deadline) => time::timeout_at(deadline, step).await.unwrap_or(Err(late)),
         None => step.await,
     }
 }

@@ -78,7 +78,7 @@ families! {
     CONNECTIONS = "tokenshim_connections", Gauge, ["protocol", "tls"],
         "Client connections that are open.";
     HANDSHAKES = "tokenshim_tls_handshakes_total", Counter, ["outcome"],
-        "TLS handshakes with clients.";
+        "TLS handshakes with clients; one that takes too long has failed, and is a time-out too.";
     LIMITS = "tokenshim_limits_hit_total", Counter, ["limit"],
         "Requests and connections that a limit turned away.";
     TIMEOUTS = "tokenshim_timeouts_total", Counter, ["timeout"],

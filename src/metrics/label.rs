@@ -262,7 +262,7 @@ labels! {
     Handshake {
         /// Well.
         Ok = "ok",
-        /// The two could not agree, or the client left.
+        /// The two could not agree, the client left, or it took too long.
         Failed = "failed",
     }
 }

@@ -197,15 +197,24 @@ fn a_handshake_has_its_time() {
     .concat();
     let shim = Shim::start(&upstream, &config);
     let header = header_v1("192.0.2.1");
+    let failed = "tokenshim_tls_handshakes_total{outcome=\"failed\"}";
+    // Whether a handshake had to begin, and so has failed as well.
     let cases = [
-        ("silent where TLS begins", 0, ""),
-        ("the begin of a handshake", 0, "\x16\x03\x01\x02\0\x01\0"),
-        ("silent where a header begins", 1, ""),
-        ("half a header", 1, "PROXY TCP4 192.0.2.1"),
-        ("half of version 2", 1, "\r\n\r\n\0\r\nQUIT\n"),
-        ("a header, and no handshake", 2, &header),
+        ("silent where TLS begins", 0, "", true),
+        (
+            "the begin of a handshake",
+            0,
+            "\x16\x03\x01\x02\0\x01\0",
+            true,
+        ),
+        ("silent where a header begins", 1, "", false),
+        ("half a header", 1, "PROXY TCP4 192.0.2.1", false),
+        ("half of version 2", 1, "\r\n\r\n\0\r\nQUIT\n", false),
+        ("no header where TLS follows", 2, "", false),
+        ("a header, and no handshake", 2, &header, true),
     ];
-    for ((name, listener, bytes), number) in cases.into_iter().zip(1..) {
+    for ((name, listener, bytes, is_tls), number) in cases.into_iter().zip(1..) {
+        let before = admin.number(failed);
         let mut client = End::connect(&shim.addresses[listener]);
         let began = Instant::now();
         client.send(bytes);
@@ -219,6 +228,7 @@ fn a_handshake_has_its_time() {
             "case: {name}: {took:?}"
         );
         admin.wait_for("tokenshim_timeouts_total{timeout=\"handshake\"}", number);
+        admin.wait_for(failed, before + u64::from(is_tls));
     }
     // Who has begun may be silent for as long as `timeouts.idle`.
     let mut plain = End::connect(&shim.addresses[1]);
