@@ -76,8 +76,10 @@ pub const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// What may wait of one response for the socket.
 pub const MOST_UNSENT: usize = 64 * 1024;
 
-/// How long a client may take to see that we are leaving.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a client without open requests may take to say that it knows that we
+/// are leaving. Then it is told where we stopped reading, and what it sent behind
+/// that it may send again.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What every client sends first (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -152,7 +154,8 @@ pub enum ConnectionError {
 /// Each request is given to `on_stream`, which starts a task for it; a stream
 /// makes progress only while this future is polled. When `stopping` is ready, the
 /// client is told to go elsewhere with its next request (GOAWAY), and the
-/// connection ends with its last stream. Dropping the future cuts all of them.
+/// connection ends with its last stream; without one, about a second later at most.
+/// Dropping the future cuts all of them.
 ///
 /// # Errors
 ///
@@ -170,15 +173,8 @@ where
     let ledger = Rc::new(Ledger::default());
     let begun = Instant::now();
     let wire = Wire::new(io, read, limits.header_list(), Rc::clone(&ledger));
-    let handshake = builder(limits).handshake(wire);
-    let mut handshake = pin!(time::timeout(limits.handshake, handshake));
-    let shaken = poll_fn(|cx| {
-        if let Poll::Ready(shaken) = handshake.as_mut().poll(cx) {
-            return Poll::Ready(Some(shaken));
-        }
-        stopping(cx).map(|()| None)
-    });
-    let connection = match shaken.await {
+    let handshake = time::timeout(limits.handshake, builder(limits).handshake(wire));
+    let connection = match unless_stopped(handshake, &mut stopping).await {
         None => return Ok(()),
         Some(Err(_)) => return Err(ConnectionError::Handshake),
         Some(Ok(shaken)) => shaken.map_err(ConnectionError::Protocol)?,
@@ -192,11 +188,11 @@ where
         has_opened: false,
         quiet_since: None,
     };
-    let period = connection.period();
-    let mut tick = pin!(time::sleep(period));
+    let mut tick = pin!(time::sleep(connection.period()));
     poll_fn(|cx| {
         if connection.state == State::Open && stopping(cx).is_ready() {
             connection.leave();
+            tick.set(time::sleep(connection.period()));
         }
         loop {
             if let Poll::Ready(end) = connection.poll(cx, &mut on_stream) {
@@ -206,7 +202,31 @@ where
             if let Some(end) = connection.tick() {
                 return Poll::Ready(end);
             }
-            tick.set(time::sleep(period));
+            tick.set(time::sleep(connection.period()));
+        }
+    })
+    .await
+}
+
+/// Waits for the handshake; `None` if it is not complete soon after we stop. Who has
+/// just come may have a request on its way.
+async fn unless_stopped<T>(
+    handshake: impl Future<Output = T>,
+    stopping: &mut impl FnMut(&mut Context<'_>) -> Poll<()>,
+) -> Option<T> {
+    let mut handshake = pin!(handshake);
+    let mut end = pin!(None);
+    poll_fn(|cx| {
+        if let Poll::Ready(shaken) = handshake.as_mut().poll(cx) {
+            return Poll::Ready(Some(shaken));
+        }
+        if end.is_none() {
+            ready!(stopping(cx));
+            end.set(Some(time::sleep(FAREWELL)));
+        }
+        match end.as_mut().as_pin_mut() {
+            Some(end) => end.poll(cx).map(|()| None),
+            None => Poll::Pending,
         }
     })
     .await
@@ -227,10 +247,12 @@ fn builder(limits: &Limits) -> server::Builder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// GOAWAY was sent.
+    /// GOAWAY was sent, and the client may have more requests on their way.
     Leaving,
-    /// And nothing more is read.
-    Cut,
+    /// It has not said that it knows: nothing more is read.
+    Late,
+    /// It sends frames without work: nothing more is read.
+    Flooded,
 }
 
 struct Connection<'l, IO> {
@@ -251,19 +273,23 @@ where
     /// How often a look is taken at what is late: a timer for each limit and
     /// request would cost more than being a little late.
     fn period(&self) -> Duration {
+        if self.state != State::Open {
+            return FAREWELL.div_f32(4.0);
+        }
         let Limits {
             handshake,
             idle,
             send,
             ..
         } = *self.limits;
-        let shortest = handshake.min(idle).min(send).min(FAREWELL);
+        let shortest = handshake.min(idle).min(send);
         shortest.div_f32(4.0).max(Duration::from_millis(10))
     }
 
     /// Tells the client to send its next request elsewhere.
     fn leave(&mut self) {
         self.state = State::Leaving;
+        self.quiet_since = None;
         self.frames.graceful_shutdown();
     }
 
@@ -280,15 +306,17 @@ where
                     let path = self.ledger.take_path(respond.stream_id().as_u32());
                     on_stream(Stream::new(request, path.as_deref(), respond));
                 }
-                _ if self.state == State::Cut && accepted.is_ready() => {
+                Poll::Ready(_) if self.state == State::Flooded => {
                     return Poll::Ready(Err(ConnectionError::Flood));
                 }
+                Poll::Ready(_) if self.state == State::Late => return Poll::Ready(Ok(())),
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(Err(ConnectionError::Protocol(error)));
                 }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending if self.ledger.is_flood() && self.state != State::Cut => {
-                    self.state = State::Cut;
+                Poll::Pending if self.ledger.is_flood() && self.state != State::Flooded => {
+                    self.state = State::Flooded;
+                    self.quiet_since = None;
                     self.frames.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 }
                 Poll::Pending => return Poll::Pending,
@@ -314,11 +342,17 @@ where
         match self.state {
             State::Open if quiet >= self.limits.idle => {
                 self.leave();
-                self.quiet_since = None;
                 None
             }
-            State::Leaving | State::Cut if quiet >= FAREWELL => Some(Ok(())),
-            State::Open | State::Leaving | State::Cut => None,
+            State::Leaving if quiet >= FAREWELL => {
+                self.state = State::Late;
+                self.quiet_since = None;
+                self.frames.abrupt_shutdown(Reason::NO_ERROR);
+                None
+            }
+            // Nor does it take the farewell.
+            State::Late | State::Flooded if quiet >= FAREWELL => Some(Ok(())),
+            State::Open | State::Leaving | State::Late | State::Flooded => None,
         }
     }
 }
