@@ -44,8 +44,10 @@ pub enum Ending {
     ClientGone,
     /// The whole answer was sent.
     Complete,
-    /// The client sent nothing, or read nothing, for too long.
+    /// The client sent nothing or too little, or read nothing, for too long.
     ClientTimeout,
+    /// The client's body was too large or no body after its answer had begun.
+    ClientError,
     /// The upstream broke off in the middle of its answer.
     UpstreamError,
     /// The upstream fell silent in the middle of its answer.
@@ -60,6 +62,7 @@ impl Ending {
             Self::ClientGone => "client_gone",
             Self::Complete => "complete",
             Self::ClientTimeout => "client_timeout",
+            Self::ClientError => "client_error",
             Self::UpstreamError => "upstream_error",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Drained => "drained",

@@ -308,11 +308,13 @@ impl Exchange<'_> {
 
     /// The client's body failed, or the client left.
     fn abort(&mut self, error: &BodyError, is_begun: bool) -> Result<Next, Refusal> {
-        let refusal = match error {
-            BodyError::BadChunk(BadChunk) => Refusal::Malformed(Malformed::Chunk),
-            BodyError::SourceTimeout => Refusal::BodyTimeout,
-            BodyError::TooLarge => Refusal::BodyTooLarge,
-            BodyError::TooSlow => Refusal::BodyTooSlow,
+        let (refusal, ending) = match error {
+            BodyError::BadChunk(BadChunk) => {
+                (Refusal::Malformed(Malformed::Chunk), Ending::ClientError)
+            }
+            BodyError::TooLarge => (Refusal::BodyTooLarge, Ending::ClientError),
+            BodyError::SourceTimeout => (Refusal::BodyTimeout, Ending::ClientTimeout),
+            BodyError::TooSlow => (Refusal::BodyTooSlow, Ending::ClientTimeout),
             BodyError::SourceClosed
             | BodyError::SourceFailed(_)
             | BodyError::SinkFailed(_)
@@ -321,7 +323,10 @@ impl Exchange<'_> {
             }
         };
         if is_begun {
-            self.record.end(Ending::ClientTimeout);
+            // Too late to say so: it is an end, and no answer of ours.
+            tracing::debug!(reason = %refusal, "request cut behind the begin of its answer");
+            self.worker.metrics.cut(refusal);
+            self.record.end(ending);
             return Ok(Next::Close);
         }
         Err(refusal)

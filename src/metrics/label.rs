@@ -77,6 +77,7 @@ list!(Ending {
     Complete = "complete",
     ClientGone = "client_gone",
     ClientTimeout = "client_timeout",
+    ClientError = "client_error",
     UpstreamError = "upstream_error",
     UpstreamTimeout = "upstream_timeout",
     Drained = "drained",

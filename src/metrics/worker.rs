@@ -97,6 +97,11 @@ impl Worker {
     /// A request is answered by ourselves.
     pub fn rejected(&self, refusal: Refusal) {
         self.counters.rejections.add(Reason::from(refusal), 1);
+        self.cut(refusal);
+    }
+
+    /// A request ended for this reason, be it without an answer that says so.
+    pub fn cut(&self, refusal: Refusal) {
         if let Some(limit) = Limit::of(refusal) {
             self.limited(limit);
         }
