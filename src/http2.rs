@@ -154,7 +154,7 @@ pub enum ConnectionError {
 /// Each request is given to `on_stream`, which starts a task for it; a stream
 /// makes progress only while this future is polled. When `stopping` is ready, the
 /// client is told to go elsewhere with its next request (GOAWAY), and the
-/// connection ends with its last stream; without one, about a second later at most.
+/// connection ends with its last stream; without one, within about two seconds.
 /// Dropping the future cuts all of them.
 ///
 /// # Errors

@@ -7,12 +7,13 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
+    time::{self, Instant, Sleep},
 };
 
 use super::{
@@ -132,7 +133,17 @@ pub(super) struct Wire<IO> {
     replayed: usize,
     heads: Heads,
     ledger: Rc<Ledger>,
+    /// Runs since we said our last word; and how much came since.
+    lingering: Option<Pin<Box<Sleep>>>,
+    dropped: usize,
 }
+
+/// How long a client may go on sending behind our last word. To close on what is not
+/// read is a reset, which can overtake that word.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How much of it is read: some requests that crossed our last word, and no flood.
+const MOST_DROPPED: usize = 64 * 1024;
 
 impl<IO> Wire<IO> {
     /// `list` is how long a header list may be.
@@ -143,6 +154,8 @@ impl<IO> Wire<IO> {
             replayed: 0,
             heads: Heads::new(list),
             ledger,
+            lingering: None,
+            dropped: 0,
         }
     }
 
@@ -169,6 +182,25 @@ impl<IO> Wire<IO> {
     }
 }
 
+impl<IO: AsyncRead + Unpin> Wire<IO> {
+    /// Drops what still comes, until the client closes, or it is too long or too much.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let end = self
+            .lingering
+            .get_or_insert_with(|| Box::pin(time::sleep(LINGER)));
+        let mut room = [0; 1024];
+        while self.dropped < MOST_DROPPED && end.as_mut().poll(cx).is_pending() {
+            let mut room = ReadBuf::new(&mut room);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut room));
+            if read.is_err() || room.filled().is_empty() {
+                break;
+            }
+            self.dropped = self.dropped.saturating_add(room.filled().len());
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<IO: AsyncRead + Unpin> AsyncRead for Wire<IO> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -186,7 +218,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Wire<IO> {
             }
             let begin = buf.filled().len();
             if !wire.replay(buf) {
-                std::task::ready!(Pin::new(&mut wire.io).poll_read(cx, buf))?;
+                ready!(Pin::new(&mut wire.io).poll_read(cx, buf))?;
             }
             let arrived = buf.filled().get(begin..).unwrap_or_default();
             if arrived.is_empty() {
@@ -203,7 +235,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Wire<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -220,7 +252,11 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let wire = self.get_mut();
+        if wire.lingering.is_none() {
+            ready!(Pin::new(&mut wire.io).poll_shutdown(cx))?;
+        }
+        wire.poll_linger(cx).map(Ok)
     }
 
     fn poll_write_vectored(
