@@ -10,10 +10,12 @@
     reason = "a test that panics is a test that fails"
 )]
 
+#[path = "support/edge.rs"]
+mod edge;
 #[path = "support/engine.rs"]
 mod engine;
-#[path = "restart/h2c.rs"]
-mod h2c;
+#[path = "restart/http2.rs"]
+mod http2;
 #[path = "support/inherit.rs"]
 mod inherit;
 #[path = "restart/load.rs"]
@@ -21,13 +23,17 @@ mod load;
 #[path = "restart/manager.rs"]
 mod manager;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    net::TcpStream,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
+use edge::{Authority, tls_client};
 use engine::{End, PATIENCE, get, until};
 use http::Request;
 use load::{Client, Shared};
-use manager::Manager;
+use manager::{HOST, Manager};
 use rustix::process::Signal;
 
 const ROUNDS: usize = 8;
@@ -39,21 +45,8 @@ const UNDER_LOAD: usize = 300;
 fn no_request_is_lost_under_load() {
     let manager = Manager::new();
     let mut present = manager.start();
-    let (web, local) = (manager.web(), manager.local());
     let shared = Arc::<Shared>::default();
-    let mut clients = Vec::new();
-    for (number, address) in [&web, &web, &local].into_iter().enumerate() {
-        let address = address.clone();
-        let run = move |name: &str, shared: &Shared| load::keep_alive(&address, name, shared);
-        clients.push(Client::start(&format!("kept-{number}"), &shared, run));
-    }
-    for (number, address) in [&web, &web, &local].into_iter().enumerate() {
-        let address = address.clone();
-        let run = move |name: &str, shared: &Shared| load::fresh(&address, name, shared);
-        clients.push(Client::start(&format!("fresh-{number}"), &shared, run));
-    }
-    let run = move |name: &str, shared: &Shared| h2c::streams(&web, name, shared);
-    clients.push(Client::start("streams", &shared, run));
+    let clients = start_clients(&manager, &shared);
     let wait_for_load = || {
         let before = shared.answered.load(Ordering::SeqCst);
         until("the clients are served", || {
@@ -81,6 +74,58 @@ fn no_request_is_lost_under_load() {
         assert_eq!(lines.remove(&target), Some(1), "lines of {target}");
     }
     assert!(lines.is_empty(), "of nobody: {lines:?}");
+}
+
+/// Clients of each kind, by each listener.
+fn start_clients(manager: &Manager, shared: &Arc<Shared>) -> Vec<Client> {
+    let mut clients = Vec::new();
+    let addresses = [
+        (manager.web(), None),
+        (manager.web(), None),
+        (manager.local(), None),
+        (manager.tls(), Some(&manager.authority)),
+        (manager.tls(), Some(&manager.authority)),
+    ];
+    for (number, (address, authority)) in addresses.into_iter().enumerate() {
+        let kept = connecting(&address, authority);
+        let fresh = connecting(&address, authority);
+        clients.push(Client::start(
+            &format!("kept-{number}"),
+            shared,
+            move |name, shared| load::keep_alive(kept, name, shared),
+        ));
+        clients.push(Client::start(
+            &format!("fresh-{number}"),
+            shared,
+            move |name, shared| load::fresh(fresh, name, shared),
+        ));
+    }
+    let ways = [
+        ("streams", manager.web(), None),
+        ("sealed-streams", manager.tls(), Some(&manager.authority)),
+    ];
+    for (name, address, authority) in ways {
+        let authority = authority.cloned();
+        clients.push(Client::start(name, shared, move |name, shared| {
+            http2::streams(&address, authority.as_ref(), name, shared)
+        }));
+    }
+    clients
+}
+
+/// How a client of HTTP/1.1 connects, with TLS if there is somebody to believe.
+fn connecting(
+    address: &str,
+    authority: Option<&Arc<Authority>>,
+) -> impl Fn() -> End + Send + 'static {
+    let (address, authority) = (address.to_owned(), authority.cloned());
+    move || match &authority {
+        None => End::connect(&address),
+        Some(authority) => {
+            let socket = TcpStream::connect(&address).unwrap();
+            tls_client(socket, authority, HOST, &["http/1.1"])
+        }
+    }
 }
 
 /// One process takes over from another, in the middle of a long poll and an upload.
@@ -124,11 +169,21 @@ fn restart(
 #[test]
 fn streams_in_flight_are_finished_and_no_more_are_taken() {
     let manager = Manager::new();
+    finish_streams(&manager, &manager.web(), None);
+}
+
+#[test]
+fn with_tls_they_are_as_well() {
+    let manager = Manager::new();
+    finish_streams(&manager, &manager.tls(), Some(&manager.authority));
+}
+
+fn finish_streams(manager: &Manager, address: &str, authority: Option<&Arc<Authority>>) {
     let mut shim = manager.start();
-    h2c::run(async {
-        let (send, end) = h2c::connect(&manager.web()).await;
+    http2::run(async {
+        let (send, end) = http2::connect(address, authority).await;
         let mut ready = send.clone().ready().await.unwrap();
-        let (held, _) = ready.send_request(h2c::get("/held/0"), true).unwrap();
+        let (held, _) = ready.send_request(http2::get("/held/0"), true).unwrap();
         let request = Request::post("http://h/upload/0").body(()).unwrap();
         let mut ready = ready.ready().await.unwrap();
         let (uploaded, mut body) = ready.send_request(request, false).unwrap();
@@ -140,25 +195,25 @@ fn streams_in_flight_are_finished_and_no_more_are_taken() {
         let farewell = loop {
             let target = format!("/more/{more}");
             let begun = match send.clone().ready().await {
-                Ok(mut ready) => ready.send_request(h2c::get(&target), true),
+                Ok(mut ready) => ready.send_request(http2::get(&target), true),
                 Err(error) => break error,
             };
             match begun {
                 Ok((response, _)) => {
                     // Sent before we could know: then it is answered.
-                    let answer = h2c::read(response).await.unwrap();
+                    let answer = http2::read(response).await.unwrap();
                     assert_eq!(answer.0, 200);
                     more += 1;
                 }
                 Err(error) => break error,
             }
         };
-        assert!(h2c::is_farewell(&farewell), "{farewell}");
+        assert!(http2::is_farewell(&farewell), "{farewell}");
         body.send_data(Bytes::from_static(b"-last"), true).unwrap();
-        let answer = h2c::read(uploaded).await.unwrap();
+        let answer = http2::read(uploaded).await.unwrap();
         assert_eq!(answer, (200, b"/upload/0 first-last".to_vec()));
         manager.release(0);
-        let answer = h2c::read(held).await.unwrap();
+        let answer = http2::read(held).await.unwrap();
         assert_eq!(answer, (200, b"/held/0 ".to_vec()));
         drop((send, ready));
         end.await.unwrap().unwrap();

@@ -43,10 +43,10 @@ impl Client {
 }
 
 /// Sends the next request on the same connection at once, for as long as it may.
-pub(crate) fn keep_alive(address: &str, name: &str, shared: &Shared) -> Vec<String> {
+pub(crate) fn keep_alive(connect: impl Fn() -> End, name: &str, shared: &Shared) -> Vec<String> {
     let (mut targets, mut connection) = (Vec::new(), None);
     while !shared.is_over.load(Ordering::SeqCst) {
-        let end = connection.get_or_insert_with(|| End::connect(address));
+        let end = connection.get_or_insert_with(&connect);
         let target = format!("/{name}/{}", targets.len());
         end.send(get(&target));
         let answer = end.response();
@@ -64,11 +64,11 @@ pub(crate) fn keep_alive(address: &str, name: &str, shared: &Shared) -> Vec<Stri
 }
 
 /// Opens a connection for each request.
-pub(crate) fn fresh(address: &str, name: &str, shared: &Shared) -> Vec<String> {
+pub(crate) fn fresh(connect: impl Fn() -> End, name: &str, shared: &Shared) -> Vec<String> {
     let mut targets = Vec::new();
     while !shared.is_over.load(Ordering::SeqCst) {
         let target = format!("/{name}/{}", targets.len());
-        let mut end = End::connect(address);
+        let mut end = connect();
         end.send(get(&target).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
         let answer = end.response();
         assert_eq!(

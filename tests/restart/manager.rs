@@ -15,13 +15,20 @@ use std::{
 };
 
 use super::{
+    edge::Authority,
     engine::{Shim, Upstream, ok},
     inherit,
 };
 
+/// The name in the certificate.
+pub(crate) const HOST: &str = "h.example";
+
 /// The sockets, what is behind the shim, and one log for all processes.
 pub(crate) struct Manager {
     web: TcpListener,
+    tls: TcpListener,
+    /// Who made the certificate.
+    pub(crate) authority: Arc<Authority>,
     local: UnixListener,
     directory: tempfile::TempDir,
     upstream: Upstream,
@@ -43,6 +50,8 @@ impl Manager {
         let held = Arc::<Held>::default();
         let manager = Self {
             web: TcpListener::bind("127.0.0.1:0").unwrap(),
+            tls: TcpListener::bind("127.0.0.1:0").unwrap(),
+            authority: Arc::new(Authority::new("manager")),
             local: UnixListener::bind(directory.path().join("local.sock")).unwrap(),
             upstream: holding(Arc::clone(&held)),
             directory,
@@ -51,9 +60,14 @@ impl Manager {
         let config = format!(
             "upstream = \"{}\"\nworkers = 2\ndrain_timeout = \"8s\"\n\
              [[listen]]\naddress = \"fd:web\"\nhttp2 = true\n\
-             [[listen]]\naddress = \"fd:local\"\n\
+             [[listen]]\naddress = \"fd:tls\"\ntls = true\n\
+             [[listen]]\naddress = \"fd:local\"\n{}\
              [access_log]\nfile = \"{}\"\nformat = \"json\"\n",
             manager.upstream.address,
+            manager
+                .authority
+                .issue(HOST)
+                .section(manager.directory.path()),
             manager.log().display()
         );
         fs::write(manager.config(), config).unwrap();
@@ -64,6 +78,7 @@ impl Manager {
     pub(crate) fn start(&self) -> Shim {
         let sockets = vec![
             ("web", self.web.try_clone().unwrap().into()),
+            ("tls", self.tls.try_clone().unwrap().into()),
             ("local", self.local.try_clone().unwrap().into()),
         ];
         let mut command = inherit::command(env!("CARGO_BIN_EXE_tokenshim"), sockets);
@@ -86,6 +101,10 @@ impl Manager {
 
     pub(crate) fn web(&self) -> String {
         self.web.local_addr().unwrap().to_string()
+    }
+
+    pub(crate) fn tls(&self) -> String {
+        self.tls.local_addr().unwrap().to_string()
     }
 
     pub(crate) fn local(&self) -> String {

@@ -59,6 +59,20 @@ impl Authority {
         }
     }
 
+    /// A client that believes this authority.
+    pub fn client_config(&self, alpn: &[&str]) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
     /// A certificate for a server with this name.
     pub fn issue(&self, name: &str) -> Pair {
         self.issue_with(name, |_| {})
@@ -129,15 +143,7 @@ wire!(ServerConnection);
 
 /// Turns a client's socket into TLS that believes `authority`.
 pub fn tls_client(stream: TcpStream, authority: &Authority, name: &str, alpn: &[&str]) -> End {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der.clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let config = authority.client_config(alpn);
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     stream.set_nodelay(true).unwrap();

@@ -1,6 +1,6 @@
-//! Clients of HTTP/2 without TLS.
+//! Clients of HTTP/2, with TLS and without.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use h2::{
@@ -8,12 +8,15 @@ use h2::{
     client::{ResponseFuture, SendRequest},
 };
 use http::Request;
+use rustls_pki_types::ServerName;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     task::{JoinHandle, LocalSet},
 };
+use tokio_rustls::TlsConnector;
 
-use super::load::Shared;
+use super::{edge::Authority, load::Shared, manager::HOST};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 4;
@@ -28,11 +31,23 @@ pub(crate) fn run<T>(client: impl Future<Output = T>) -> T {
 }
 
 /// A connection, and how it will have ended.
-pub(crate) async fn connect(
-    address: &str,
-) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
+pub(crate) type Open = (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>);
+
+/// Connects, with TLS if there is somebody to believe.
+pub(crate) async fn connect(address: &str, authority: Option<&Arc<Authority>>) -> Open {
     let socket = TcpStream::connect(address).await.unwrap();
-    let (send, connection) = h2::client::handshake(socket).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let Some(authority) = authority else {
+        return open(socket).await;
+    };
+    let config = authority.client_config(&["h2"]);
+    let name = ServerName::try_from(HOST).unwrap();
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
+    open(connecting.await.unwrap()).await
+}
+
+async fn open(io: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Open {
+    let (send, connection) = h2::client::handshake(io).await.unwrap();
     (send, tokio::task::spawn_local(connection))
 }
 
@@ -60,11 +75,16 @@ pub(crate) fn is_farewell(error: &h2::Error) -> bool {
 }
 
 /// Several requests at once on a connection, for as long as it takes new ones.
-pub(crate) fn streams(address: &str, name: &str, shared: &Shared) -> Vec<String> {
+pub(crate) fn streams(
+    address: &str,
+    authority: Option<&Arc<Authority>>,
+    name: &str,
+    shared: &Shared,
+) -> Vec<String> {
     run(async {
         let mut targets = Vec::new();
         while !shared.is_over.load(Ordering::SeqCst) {
-            let (send, end) = connect(address).await;
+            let (send, end) = connect(address, authority).await;
             while round(&send, name, &mut targets, shared).await {
                 if shared.is_over.load(Ordering::SeqCst) {
                     break;
