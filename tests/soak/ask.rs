@@ -11,6 +11,12 @@ pub(crate) enum Site {
     Flaky,
     /// One that dies, behind a unix socket.
     Fickle,
+    /// One that always answers, behind TLS.
+    Tls,
+    /// The same, and it speaks HTTP/2.
+    Http2,
+    /// One that speaks HTTP/2, and dies.
+    Torn,
 }
 
 impl Site {
@@ -19,6 +25,9 @@ impl Site {
             Self::Stable => "stable",
             Self::Flaky => "flaky",
             Self::Fickle => "fickle",
+            Self::Tls => "tls",
+            Self::Http2 => "http2",
+            Self::Torn => "torn",
         }
     }
 }

@@ -6,8 +6,9 @@ use tokio::io::BufReader;
 
 use super::{
     ask::{Ask, Check, Kind, Site},
+    doors::Door,
     random::Random,
-    wire::{self, Door, Head, Pace, Wire},
+    wire::{self, Head, Pace, Wire},
     world::World,
 };
 
@@ -28,8 +29,8 @@ impl Habit {
     pub(crate) async fn live(self, world: Rc<World>, mut random: Random) {
         while !world.is_over.get() {
             let door = random.pick(self.doors);
-            let mut wire = match world.doors.open(door).await {
-                Ok(io) => BufReader::new(io),
+            let (mut wire, source) = match world.doors.open(door).await {
+                Ok(opened) => (BufReader::new(opened.io), opened.source),
                 Err(error) => {
                     world
                         .journal
@@ -41,6 +42,7 @@ impl Habit {
             world.journal.count(format!("connections by {door:?}"));
             for _ in 0..=random.below(self.per_connection) {
                 let ask = some(&world, &mut random, self.sites, self.kinds);
+                world.journal.comes_from(&ask, source);
                 let begun = Instant::now();
                 let got = exchange(&mut wire, &world, &ask, self.pace).await;
                 world.judge(&ask, begun, got.as_ref().map_err(String::as_str));

@@ -12,10 +12,14 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustls_pki_types::CertificateDer;
 use tempfile::TempDir;
 
-use super::{ask::CANARY, trouble::until, world::FILES};
+use super::{
+    ask::CANARY,
+    trouble::until,
+    upstream::{Server, Speaks},
+    world::FILES,
+};
 
 /// What the shim said on standard error.
 #[derive(Default)]
@@ -23,33 +27,49 @@ pub(crate) struct Said {
     /// The addresses, once it serves.
     addresses: Vec<String>,
     last: String,
+    /// Certificates that were taken up without a signal.
+    pub(crate) renewed: u64,
     pub(crate) reloaded: u64,
     pub(crate) not_reloaded: u64,
     /// Lines that must not be: a canary, a panic, an error of no known reason.
     pub(crate) faults: Vec<String>,
 }
 
-/// The addresses of the upstreams.
+/// The upstreams, and where they are.
 pub(crate) struct Upstreams {
-    pub(crate) one: String,
-    pub(crate) two: String,
-    pub(crate) flaky: String,
-    pub(crate) fickle: String,
-    /// Where the shim itself has its unix socket.
-    pub(crate) local: String,
+    pub(crate) one: Server,
+    pub(crate) two: Server,
+    pub(crate) flaky: Server,
+    pub(crate) fickle: Server,
+    pub(crate) tls: Server,
+    pub(crate) http2: Server,
+    pub(crate) torn: Server,
 }
 
 impl Upstreams {
     pub(crate) fn new(directory: &Path) -> Self {
         // Held together, so that no two get the same port.
-        let sockets: [TcpListener; 3] = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [one, two, flaky] = sockets.map(|socket| socket.local_addr().unwrap().to_string());
+        let sockets: [TcpListener; 6] = [(); 6].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let mut addresses = sockets.map(|socket| socket.local_addr().unwrap().to_string());
+        let mut server = |number: usize, name, speaks| Server {
+            name,
+            address: std::mem::take(&mut addresses[number]),
+            speaks,
+            directory: directory.to_owned(),
+        };
         Self {
-            one,
-            two,
-            flaky,
-            fickle: directory.join("fickle.sock").display().to_string(),
-            local: directory.join("shim.sock").display().to_string(),
+            one: server(0, "one", Speaks::Plainly),
+            two: server(1, "two", Speaks::Plainly),
+            flaky: server(2, "flaky", Speaks::Plainly),
+            tls: server(3, "tls", Speaks::Tls),
+            http2: server(4, "http2", Speaks::Http2),
+            torn: server(5, "torn", Speaks::Http2),
+            fickle: Server {
+                name: "fickle",
+                address: directory.join("fickle.sock").display().to_string(),
+                speaks: Speaks::Plainly,
+                directory: directory.to_owned(),
+            },
         }
     }
 }
@@ -60,15 +80,10 @@ pub(crate) struct House {
     pub(crate) directory: TempDir,
     upstreams: Upstreams,
     pub(crate) said: Arc<Mutex<Said>>,
-    pub(crate) certificate: CertificateDer<'static>,
 }
 
 impl House {
     pub(crate) fn start(directory: TempDir, upstreams: Upstreams) -> Self {
-        let made = rcgen::generate_simple_self_signed(["h.example".to_owned()]).unwrap();
-        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        fs::write(directory.path().join("chain.pem"), chain).unwrap();
-        fs::write(directory.path().join("key.pem"), key).unwrap();
         fs::write(directory.path().join(FILE), good(&upstreams, 0)).unwrap();
         let mut child = Command::new(binary())
             .args(["serve", "--config", FILE])
@@ -86,7 +101,6 @@ impl House {
             directory,
             upstreams,
             said,
-            certificate: made.cert.der().clone(),
         }
     }
 
@@ -147,6 +161,7 @@ fn good(upstreams: &Upstreams, which: usize) -> String {
     } else {
         &upstreams.two
     };
+    let address = |server: &Server| server.address.clone();
     format!(
         r#"
 upstream = "http://{stable}"
@@ -161,6 +176,19 @@ upstream = "http://{flaky}"
 [[route]]
 path = "/fickle"
 upstream = "unix:{fickle}"
+[[route]]
+path = "/tls"
+upstream = "https://{tls}"
+[[route]]
+path = "/http2"
+upstream = "https://{http2}"
+[[route]]
+path = "/torn"
+upstream = "https://{torn}"
+[upstream_tls]
+ca_file = "authority.pem"
+server_name = "hs.example"
+http2 = true
 [timeouts]
 response = "{response}s"
 [[listen]]
@@ -170,18 +198,32 @@ http2 = true
 address = "127.0.0.1:0"
 tls = true
 [[listen]]
-address = "unix:{local}"
+address = "unix:{directory}/shim.sock"
+[[listen]]
+address = "127.0.0.1:0"
+http2 = true
+proxy_protocol = true
+[[listen]]
+address = "127.0.0.1:0"
+tls = true
+proxy_protocol = true
 [[certificate]]
-chain = "chain.pem"
-key = "key.pem"
+chain = "live/chain.pem"
+key = "live/key.pem"
+[admin]
+listen = "unix:{directory}/admin.sock"
 [access_log]
 file = "access.log"
 format = "json"
 "#,
         deprecation = FILES[which],
-        flaky = upstreams.flaky,
-        fickle = upstreams.fickle,
-        local = upstreams.local,
+        stable = address(stable),
+        flaky = address(&upstreams.flaky),
+        fickle = address(&upstreams.fickle),
+        tls = address(&upstreams.tls),
+        http2 = address(&upstreams.http2),
+        torn = address(&upstreams.torn),
+        directory = upstreams.one.directory.display(),
         response = 4 + which,
     )
 }
@@ -196,6 +238,7 @@ fn listen(pipe: ChildStderr, said: &Mutex<Said>) {
                 .map(|item| item.trim_matches('"').to_owned());
             said.addresses = items.collect();
         }
+        said.renewed += u64::from(line.contains("certificates reloaded"));
         said.reloaded += u64::from(line.contains("configuration reloaded"));
         let is_bad_file = line.contains("configuration not reloaded");
         said.not_reloaded += u64::from(is_bad_file);

@@ -5,7 +5,10 @@ use std::{
     collections::BTreeMap,
 };
 
-use super::ask::{Ask, Kind, Site};
+use super::{
+    ask::{Ask, Kind, Site},
+    doors::Source,
+};
 
 /// What is known of one request.
 #[derive(Clone, Copy, Default)]
@@ -15,6 +18,8 @@ struct Entry {
     /// The status of an answer that was read whole; else 0.
     status: u16,
     lines: u8,
+    /// Where a proxy said that it comes from.
+    source: Source,
 }
 
 /// Everything that went wrong, and everything that was counted.
@@ -24,6 +29,8 @@ pub(crate) struct Journal {
     /// Connections that began with bytes that are no whole request line.
     pub(crate) scraps: Cell<u64>,
     scrap_lines: Cell<u64>,
+    /// Lines of the log, of whatever.
+    pub(crate) lines: Cell<u64>,
     pub(crate) counts: RefCell<BTreeMap<String, u64>>,
     faults: RefCell<Vec<String>>,
     fault_count: Cell<u64>,
@@ -44,6 +51,11 @@ impl Journal {
             kind,
             size,
         }
+    }
+
+    /// The client of this request is the one that a PROXY header tells.
+    pub(crate) fn comes_from(&self, ask: &Ask, source: Source) {
+        self.entries.borrow_mut()[ask.id as usize].source = source;
     }
 
     /// The client has something of the answer: there will be a line.
@@ -74,6 +86,7 @@ impl Journal {
 
     /// Reads a line of the access log.
     pub(crate) fn line(&self, line: &str) {
+        self.lines.set(self.lines.get() + 1);
         let Some((_, rest)) = line.split_once("\"target\":\"") else {
             return self.fault(format!("no line of a log: {line}"));
         };
@@ -90,6 +103,11 @@ impl Journal {
         let is_true = line.contains(&told) && line.contains("\"ending\":\"complete\"");
         if entry.status != 0 && !is_true {
             self.fault(format!("answered whole with {}: {line}", entry.status));
+        }
+        if let Some(source) = entry.source
+            && !line.contains(&format!("\"remote\":\"{source}\""))
+        {
+            self.fault(format!("of {source}: {line}"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The course of a run, and its verdict.
 
 use std::{
-    process,
+    process::{self, Child},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -15,18 +15,20 @@ use tokio::{
 use super::{
     ask::{Kind, Site},
     clients::Habit,
+    doors::{Door, Doors},
     house::{House, Sample, Upstreams, processor_time, sample},
     journal::Journal,
-    leavers,
+    leavers, numbers,
     random::Random,
+    seals::Seals,
     streams,
     trouble::{self, PATIENCE, until},
-    wire::{Door, Doors, Pace},
+    wire::Pace,
     world::{Weather, World},
 };
 
-const EVERYWHERE: &[Door] = &[Door::Plain, Door::Tls, Door::Local];
-const STABLE: &[Site] = &[Site::Stable];
+/// Those that always answer; most requests go to the first.
+pub(crate) const STEADY: &[Site] = &[Site::Stable, Site::Stable, Site::Tls, Site::Http2];
 const NO_PACE: Pace = Pace {
     pause: 0,
     is_chunked: false,
@@ -34,8 +36,8 @@ const NO_PACE: Pace = Pace {
 
 /// Keeps its connection, mostly.
 const KEPT: Habit = Habit {
-    doors: EVERYWHERE,
-    sites: STABLE,
+    doors: Door::ALL,
+    sites: STEADY,
     kinds: &[Kind::Get, Kind::Get, Kind::Get, Kind::Put, Kind::Drip],
     per_connection: 200,
     pause: (5, 60),
@@ -97,7 +99,7 @@ const HABITS: [(usize, Habit); 7] = [
     (
         12,
         Habit {
-            sites: &[Site::Flaky, Site::Fickle],
+            sites: &[Site::Flaky, Site::Fickle, Site::Torn],
             kinds: &[
                 Kind::Get,
                 Kind::Get,
@@ -123,64 +125,83 @@ pub(crate) async fn run(seconds: u64, seed: u64) {
     let mut random = Random::new(seed);
     let directory = tempfile::tempdir().unwrap();
     let upstreams = Upstreams::new(directory.path());
-    let mut one = trouble::start("one", &upstreams.one).await;
-    let mut two = trouble::start("two", &upstreams.two).await;
+    let seals = Rc::new(Seals::new(directory.path()));
+    let mut steady = start_steady(&upstreams).await;
     let unsteady = [
         (Site::Flaky, upstreams.flaky.clone()),
         (Site::Fickle, upstreams.fickle.clone()),
+        (Site::Torn, upstreams.torn.clone()),
     ];
     let house = Rc::new(House::start(directory, upstreams));
-    let doors = house.addresses().await;
+    let addresses = house.addresses().await;
+    let admin = house.path("admin.sock").display().to_string();
     let world = Rc::new(World {
-        doors: Doors::new(&doors, house.certificate.clone()),
+        doors: Doors::new(addresses, admin, Rc::clone(&seals)),
         journal: Journal::default(),
         weather: Weather::default(),
         is_over: false.into(),
     });
     let idle = sample(house.id());
     let mut troubles = JoinSet::new();
-    for (site, address) in unsteady {
-        let storms = trouble::storms(Rc::clone(&world), random.child(), site, address);
+    for (site, server) in unsteady {
+        let storms = trouble::storms(Rc::clone(&world), random.child(), site, server);
         troubles.spawn_local(storms);
     }
     let (shared, own) = (Rc::clone(&world), random.child());
-    troubles.spawn_local(trouble::reloads(shared, Rc::clone(&house), own));
+    troubles.spawn_local(trouble::reloads(shared, Rc::clone(&house), seals, own));
+    troubles.spawn_local(numbers::watch(Rc::clone(&world)));
     troubles.spawn_local(trouble::rotations(Rc::clone(&world), Rc::clone(&house)));
     let mut clients = start_clients(&world, &mut random);
     let samples = watch(&world, &house, seconds).await;
     world.is_over.set(true);
     for tasks in [&mut clients, &mut troubles] {
-        let all = async {
-            while let Some(ended) = tasks.join_next().await {
-                ended.unwrap();
-            }
-        };
-        if timeout(PATIENCE, all).await.is_err() {
-            world
-                .journal
-                .fault(format!("{} did not come to an end", tasks.len()));
-        }
+        finish(&world.journal, tasks).await;
     }
     judge_memory(&world.journal, &samples);
-    let at_rest = until(async || sample(house.id()).descriptors <= idle.descriptors).await;
-    let last = sample(house.id());
-    if !at_rest {
-        world.journal.fault(format!(
-            "descriptors: {} before, {} after",
-            idle.descriptors, last.descriptors
-        ));
-    }
-    eprintln!("at rest before: {idle:?}, after: {last:?}");
-    report_processor(&house, &[one.id(), two.id()]);
+    judge_descriptors(&world.journal, &house, idle).await;
+    let steady_ids: Vec<u32> = steady.iter().map(Child::id).collect();
+    report_processor(&house, &steady_ids);
+    let counted = numbers::at_rest(&world).await;
     stop(&world, house).await;
-    for child in [&mut one, &mut two] {
+    for child in &mut steady {
         trouble::kill(child);
     }
     world.journal.settle();
+    let lines = world.journal.lines.get();
+    if counted != lines {
+        world
+            .journal
+            .fault(format!("{counted} requests were counted, {lines} logged"));
+    }
     eprint!("{}", world.journal.report());
     let (requests, faults) = (world.journal.requests(), world.journal.faults());
     assert_eq!(faults, 0, "of {requests} requests; seed {seed}");
     eprintln!("soak: {requests} requests, nothing to object; seed {seed}");
+}
+
+async fn start_steady(upstreams: &Upstreams) -> Vec<Child> {
+    let mut steady = Vec::new();
+    for server in [
+        &upstreams.one,
+        &upstreams.two,
+        &upstreams.tls,
+        &upstreams.http2,
+    ] {
+        steady.push(trouble::start(server).await);
+    }
+    steady
+}
+
+/// Waits for all of them.
+async fn finish(journal: &Journal, tasks: &mut JoinSet<()>) {
+    let all = async {
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap();
+        }
+    };
+    if timeout(PATIENCE, all).await.is_err() {
+        journal.fault(format!("{} did not come to an end", tasks.len()));
+    }
 }
 
 fn start_clients(world: &Rc<World>, random: &mut Random) -> JoinSet<()> {
@@ -190,7 +211,13 @@ fn start_clients(world: &Rc<World>, random: &mut Random) -> JoinSet<()> {
             clients.spawn_local(habit.live(Rc::clone(world), random.child()));
         }
     }
-    for (door, streams) in [(Door::Tls, 8), (Door::Tls, 30), (Door::Plain, 8)] {
+    for (door, streams) in [
+        (Door::Tls, 8),
+        (Door::Tls, 30),
+        (Door::Plain, 8),
+        (Door::Proxied, 4),
+        (Door::ProxiedTls, 4),
+    ] {
         let live = streams::live(Rc::clone(world), random.child(), door, streams);
         clients.spawn_local(live);
     }
@@ -244,6 +271,18 @@ fn judge_memory(journal: &Journal, samples: &[Sample]) {
             tenths[3], tenths[9]
         ));
     }
+}
+
+async fn judge_descriptors(journal: &Journal, house: &House, before: Sample) {
+    let is_at_rest = until(async || sample(house.id()).descriptors <= before.descriptors).await;
+    let after = sample(house.id());
+    if !is_at_rest {
+        journal.fault(format!(
+            "descriptors: {} before, {} after",
+            before.descriptors, after.descriptors
+        ));
+    }
+    eprintln!("at rest before: {before:?}, after: {after:?}");
 }
 
 fn report_processor(house: &House, upstreams: &[u32]) {

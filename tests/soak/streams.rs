@@ -8,19 +8,26 @@ use http::{Request, Response};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
 use super::{
-    ask::{Ask, Check, Kind, Site, bytes, token},
+    ask::{Ask, Check, Kind, bytes, token},
     clients::some,
+    doors::{Door, Opened, Source},
     random::Random,
-    wire::{Door, Head},
+    run::STEADY,
+    wire::Head,
     world::World,
 };
 
-/// A connection, and how it will have ended.
-pub(crate) type Open = (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>);
+/// A connection.
+pub(crate) struct Open {
+    pub(crate) send: SendRequest<Bytes>,
+    /// How it will have ended.
+    pub(crate) end: JoinHandle<Result<(), h2::Error>>,
+    pub(crate) source: Source,
+}
 
 pub(crate) async fn open(world: &World, door: Door) -> Result<Open, String> {
     let io = world.doors.open_http2(door).await;
-    let io = io.map_err(|error| error.to_string())?;
+    let Opened { io, source } = io.map_err(|error| error.to_string())?;
     let opened = h2::client::Builder::new()
         .initial_window_size(256 * 1024)
         .handshake(io)
@@ -29,13 +36,17 @@ pub(crate) async fn open(world: &World, door: Door) -> Result<Open, String> {
     world
         .journal
         .count(format!("HTTP/2 connections by {door:?}"));
-    Ok((send, spawn_local(connection)))
+    Ok(Open {
+        send,
+        end: spawn_local(connection),
+        source,
+    })
 }
 
 /// Opens a connection, and asks on several streams of it at once.
 pub(crate) async fn live(world: Rc<World>, mut random: Random, door: Door, streams: u64) {
     while !world.is_over.get() {
-        let (send, end) = match open(&world, door).await {
+        let Open { send, end, source } = match open(&world, door).await {
             Ok(opened) => opened,
             Err(error) => {
                 world
@@ -48,12 +59,8 @@ pub(crate) async fn live(world: Rc<World>, mut random: Random, door: Door, strea
         let mut tasks = JoinSet::new();
         for _ in 0..streams {
             let times = random.below(60);
-            tasks.spawn_local(ask_often(
-                Rc::clone(&world),
-                random.child(),
-                send.clone(),
-                times,
-            ));
+            let (world, send) = (Rc::clone(&world), send.clone());
+            tasks.spawn_local(ask_often(world, random.child(), send, source, times));
         }
         while tasks.join_next().await.is_some() {}
         drop(send);
@@ -64,7 +71,13 @@ pub(crate) async fn live(world: Rc<World>, mut random: Random, door: Door, strea
     }
 }
 
-async fn ask_often(world: Rc<World>, mut random: Random, send: SendRequest<Bytes>, times: u64) {
+async fn ask_often(
+    world: Rc<World>,
+    mut random: Random,
+    send: SendRequest<Bytes>,
+    source: Source,
+    times: u64,
+) {
     const KINDS: [Kind; 6] = [
         Kind::Get,
         Kind::Get,
@@ -77,7 +90,8 @@ async fn ask_often(world: Rc<World>, mut random: Random, send: SendRequest<Bytes
         if world.is_over.get() {
             return;
         }
-        let ask = some(&world, &mut random, &[Site::Stable], &KINDS);
+        let ask = some(&world, &mut random, STEADY, &KINDS);
+        world.journal.comes_from(&ask, source);
         let begun = Instant::now();
         let got = exchange(&world, &send, &ask).await;
         let got = got.map_err(|error| error.to_string());

@@ -12,7 +12,8 @@ use super::{
     ask::{CANARY, Site},
     house::House,
     random::Random,
-    upstream,
+    seals::Seals,
+    upstream::{self, Server},
     world::World,
 };
 
@@ -30,8 +31,9 @@ pub(crate) async fn until(mut test: impl AsyncFnMut() -> bool) -> bool {
 }
 
 /// Starts an upstream; it takes connections.
-pub(crate) async fn start(name: &str, address: &str) -> Child {
-    let child = upstream::spawn(name, address);
+pub(crate) async fn start(server: &Server) -> Child {
+    let (name, address) = (server.name, &server.address);
+    let child = upstream::spawn(server);
     let is_there = until(async || {
         if address.starts_with('/') {
             UnixStream::connect(address).await.is_ok()
@@ -49,8 +51,8 @@ pub(crate) fn kill(child: &mut Child) {
 }
 
 /// Lets an upstream die and come back, or stand still for a while.
-pub(crate) async fn storms(world: Rc<World>, mut random: Random, site: Site, address: String) {
-    let mut child = start(site.name(), &address).await;
+pub(crate) async fn storms(world: Rc<World>, mut random: Random, site: Site, server: Server) {
+    let mut child = start(&server).await;
     while !world.is_over.get() {
         random.pause(1000, 6000).await;
         world.weather.begin(site);
@@ -60,7 +62,7 @@ pub(crate) async fn storms(world: Rc<World>, mut random: Random, site: Site, add
                 world
                     .journal
                     .count(format!("{} killed and started", site.name()));
-                child = start(site.name(), &address).await;
+                child = start(&server).await;
             }
             1 => {
                 kill(&mut child);
@@ -68,7 +70,7 @@ pub(crate) async fn storms(world: Rc<World>, mut random: Random, site: Site, add
                     .journal
                     .count(format!("{} killed and away", site.name()));
                 random.pause(200, 3000).await;
-                child = start(site.name(), &address).await;
+                child = start(&server).await;
             }
             _ => {
                 let process = Pid::from_child(&child);
@@ -86,12 +88,33 @@ pub(crate) async fn storms(world: Rc<World>, mut random: Random, site: Site, add
     kill(&mut child);
 }
 
-/// Reloads each second: the two good files in turn, and sometimes a bad one.
-pub(crate) async fn reloads(world: Rc<World>, house: Rc<House>, mut random: Random) {
+/// Reloads each second: the two good files in turn, and sometimes a bad one. Renews
+/// the certificate now and then, and lets a reload or the shim itself find it.
+pub(crate) async fn reloads(
+    world: Rc<World>,
+    house: Rc<House>,
+    seals: Rc<Seals>,
+    mut random: Random,
+) {
     let (mut good, mut bad, mut which) = (0, 0, 0);
-    while !world.is_over.get() {
+    for round in 0_u64.. {
         sleep(Duration::from_secs(1)).await;
-        if random.below(5) == 0 {
+        if world.is_over.get() {
+            break;
+        }
+        let is_renewal = round % 8 == 2;
+        match round % 8 {
+            6 if !renew_silently(&house, &seals, random.below(2) == 0).await => {
+                return world.journal.fault("a certificate was not taken up");
+            }
+            6 => {
+                world.journal.count("certificates that were found");
+                continue;
+            }
+            2 => seals.renew(true),
+            _ => {}
+        }
+        if !is_renewal && random.below(5) == 0 {
             house.write(None);
             bad += 1;
         } else {
@@ -111,10 +134,26 @@ pub(crate) async fn reloads(world: Rc<World>, house: Rc<House>, mut random: Rand
                 .journal
                 .fault(format!("reloads: {:?} became {told:?}", (good, bad)));
         }
+        if is_renewal {
+            seals.is_taken_up();
+            world.journal.count("certificates that were reloaded");
+            if !until(async || seals.is_seen() || world.is_over.get()).await {
+                return world.journal.fault("nobody has seen the new certificate");
+            }
+        }
     }
     world.journal.count(format!(
         "rounds of reloads, {good} good and {bad} bad files"
     ));
+}
+
+/// Puts a certificate in place and tells nobody; the shim looks for itself.
+async fn renew_silently(house: &House, seals: &Seals, by_link: bool) -> bool {
+    let before = house.said.lock().unwrap().renewed;
+    seals.renew(by_link);
+    let is_found = until(async || house.said.lock().unwrap().renewed > before).await;
+    seals.is_taken_up();
+    is_found
 }
 
 /// Moves the log away and has it opened anew; reads what was moved.

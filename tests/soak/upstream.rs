@@ -4,42 +4,94 @@ use std::{
     env,
     future::poll_fn,
     io::Read as _,
+    path::PathBuf,
     pin::{Pin, pin},
     process::{Child, Command, Stdio},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use hyper::{
-    Response,
+    Request, Response,
     body::{Body, Bytes, Frame, Incoming, SizeHint},
     http::{HeaderMap, HeaderValue, request::Parts, response},
-    server::conn::http1,
+    rt::Executor,
+    server::conn::{http1, http2},
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener},
     time::{Sleep, sleep},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::ask::{Ask, Check, Kind, SHORT, bytes, token};
 
+/// What an upstream is, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    /// `IP:PORT` or `/PATH`.
+    pub(crate) address: String,
+    pub(crate) speaks: Speaks,
+    /// Where its certificate is.
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Plainly,
+    /// HTTP/1.1 by TLS.
+    Tls,
+    /// HTTP/2 by TLS, or HTTP/1.1 for who wants that.
+    Http2,
+}
+
 const NAME: &str = "SOAK_UPSTREAM";
 const ADDRESS: &str = "SOAK_ADDRESS";
+const PROTOCOLS: &str = "SOAK_PROTOCOLS";
 
-/// Starts one at `IP:PORT` or `/PATH`. It ends with its standard input, so that
-/// none is left when the test is killed.
-pub(crate) fn spawn(name: &str, address: &str) -> Child {
+/// Starts one. It ends with its standard input, so that none is left when the test
+/// is killed.
+pub(crate) fn spawn(server: &Server) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", "upstream_process", "--ignored", "--nocapture"])
-        .env(NAME, name)
-        .env(ADDRESS, address)
+        .current_dir(&server.directory)
+        .env(NAME, server.name)
+        .env(ADDRESS, &server.address)
+        .env(
+            PROTOCOLS,
+            match server.speaks {
+                Speaks::Plainly => "",
+                Speaks::Tls => "http/1.1",
+                Speaks::Http2 => "h2 http/1.1",
+            },
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+/// How it shakes hands, if it does.
+fn acceptor() -> Option<TlsAcceptor> {
+    let protocols = env::var(PROTOCOLS).ok().filter(|text| !text.is_empty())?;
+    let chain = CertificateDer::pem_file_iter("chain.pem").unwrap();
+    let key = PrivateKeyDer::from_pem_file("key.pem").unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.map(Result::unwrap).collect(), key)
+        .unwrap();
+    config.alpn_protocols = protocols.split(' ').map(Into::into).collect();
+    Some(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// What the process does.
@@ -57,11 +109,40 @@ pub(crate) async fn run() {
             tokio::task::spawn_local(serve(stream, name));
         }
     } else {
-        let listener = TcpListener::bind(&address).await.unwrap();
+        let (listener, tls) = (TcpListener::bind(&address).await.unwrap(), acceptor());
         while let Ok((stream, _)) = listener.accept().await {
             stream.set_nodelay(true).unwrap();
-            tokio::task::spawn_local(serve(stream, name));
+            match tls.clone() {
+                Some(tls) => tokio::task::spawn_local(serve_tls(stream, name, tls)),
+                None => tokio::task::spawn_local(serve(stream, name)),
+            };
         }
+    }
+}
+
+async fn serve_tls(stream: TcpStream, name: &'static str, tls: TlsAcceptor) {
+    let Ok(stream) = tls.accept(stream).await else {
+        return;
+    };
+    if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+        return serve(stream, name).await;
+    }
+    let service = service_fn(move |request: Request<Incoming>| async move {
+        let (parts, body) = request.into_parts();
+        answer(name, &parts, body).await
+    });
+    let _ = http2::Builder::new(Local)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// Everything is in one thread.
+#[derive(Clone)]
+struct Local;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
     }
 }
 

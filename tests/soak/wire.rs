@@ -1,117 +1,15 @@
-//! Connections to the shim, and HTTP/1.1 as a strict client reads it.
+//! HTTP/1.1 as a strict client reads it.
 
-use std::{io, rc::Rc, sync::Arc};
+use std::io;
 
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::{
-    io::{
-        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
-        BufReader,
-    },
-    net::{TcpStream, UnixStream},
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+
+use super::{
+    ask::{Ask, Kind, token},
+    doors::Io,
 };
-use tokio_rustls::TlsConnector;
-
-use super::ask::{Ask, Kind, token};
-
-/// Both directions of a connection.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
 pub(crate) type Wire = BufReader<Box<dyn Io>>;
-
-/// Where the shim listens, and whom to believe.
-pub(crate) struct Doors {
-    pub(crate) plain: String,
-    pub(crate) tls: String,
-    local: String,
-    http1: TlsConnector,
-    http2: TlsConnector,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    Plain,
-    Tls,
-    Local,
-}
-
-impl Doors {
-    /// `addresses` are those of TCP, TLS and the unix socket.
-    pub(crate) fn new(addresses: &[String], certificate: CertificateDer<'static>) -> Rc<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate).unwrap();
-        let connector = |protocol: &[u8]| {
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let mut config = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_root_certificates(roots.clone())
-                .with_no_client_auth();
-            config.alpn_protocols = vec![protocol.to_vec()];
-            TlsConnector::from(Arc::new(config))
-        };
-        Rc::new(Self {
-            plain: addresses[0].clone(),
-            tls: addresses[1].clone(),
-            local: addresses[2].trim_start_matches("unix:").to_owned(),
-            http1: connector(b"http/1.1"),
-            http2: connector(b"h2"),
-        })
-    }
-
-    pub(crate) async fn open(&self, door: Door) -> io::Result<Box<dyn Io>> {
-        match door {
-            Door::Plain => Ok(Box::new(tcp(&self.plain).await?)),
-            Door::Local => Ok(Box::new(UnixStream::connect(&self.local).await?)),
-            Door::Tls => self.open_tls(&self.http1).await,
-        }
-    }
-
-    /// For a client that closes by a reset, or politely.
-    pub(crate) async fn open_to_leave(
-        &self,
-        door: Door,
-        is_reset: bool,
-    ) -> io::Result<Box<dyn Io>> {
-        if !is_reset || door == Door::Local {
-            return self.open(door).await;
-        }
-        let address = if door == Door::Tls {
-            &self.tls
-        } else {
-            &self.plain
-        };
-        let socket = tcp(address).await?;
-        socket.set_zero_linger()?;
-        if door == Door::Plain {
-            return Ok(Box::new(socket));
-        }
-        let name = ServerName::try_from("h.example").unwrap();
-        Ok(Box::new(self.http1.connect(name, socket).await?))
-    }
-
-    /// For HTTP/2: chosen by ALPN, or known beforehand.
-    pub(crate) async fn open_http2(&self, door: Door) -> io::Result<Box<dyn Io>> {
-        match door {
-            Door::Tls => self.open_tls(&self.http2).await,
-            Door::Plain | Door::Local => self.open(door).await,
-        }
-    }
-
-    async fn open_tls(&self, connector: &TlsConnector) -> io::Result<Box<dyn Io>> {
-        let name = ServerName::try_from("h.example").unwrap();
-        let socket = tcp(&self.tls).await?;
-        Ok(Box::new(connector.connect(name, socket).await?))
-    }
-}
-
-pub(crate) async fn tcp(address: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
 
 /// How a client takes its time, if it does.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     ask::{Ask, Kind, Site, token},
+    doors::Doors,
     journal::Journal,
-    wire::{Doors, Head},
+    wire::Head,
 };
 
 pub(crate) struct World {
@@ -93,7 +94,7 @@ impl World {
         };
         if is_expected {
             self.journal.count(format!("{name}, as expected"));
-        } else if ask.site != Site::Stable && self.weather.explains(ask.site, begun) {
+        } else if self.weather.explains(ask.site, begun) {
             self.journal.count(format!("{name}, in a storm"));
         } else {
             let took = begun.elapsed();
