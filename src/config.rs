@@ -27,6 +27,7 @@ mod tls;
 mod trusted;
 mod typed;
 mod upstream;
+mod verify;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -36,8 +37,8 @@ use std::time::Duration;
 
 pub use self::address::{Address, Owner};
 pub use self::choice::{
-    AccessLogFormat, ClientCertificates, Conflict, FormBody, LogFormat, LogLevel, OpenEndpoints,
-    Profile, ProxyHeader, Repeated, TlsVersion,
+    AccessLogFormat, ClientCertificates, Conflict, FormBody, LogFormat, LogLevel, OnFailure,
+    OpenEndpoints, Profile, ProxyHeader, Repeated, Role, TlsVersion, VerifyMode,
 };
 use self::document::Document;
 pub use self::limits::{Limits, Timeouts};
@@ -50,6 +51,7 @@ pub use self::route::{HostPattern, Route};
 pub use self::tls::{CertificateFiles, Tls, UpstreamTls};
 pub use self::trusted::TrustedProxies;
 pub use self::upstream::Upstream;
+pub use self::verify::{Check, Introspection, Verify, Who};
 
 /// Everything the operator typed, weakest source first.
 ///
@@ -92,6 +94,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// What we show to clients; the first is for those that name none we have.
     pub certificates: Vec<CertificateFiles>,
+    /// What is asked about tokens, and whom.
+    pub verify: Verify,
     /// TLS with clients.
     pub tls: Tls,
     /// TLS with upstreams.
@@ -184,6 +188,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         trusted_proxies,
         drain_timeout: limits::duration(reader, key::DRAIN_TIMEOUT, 30),
         certificates: CertificateFiles::read_all(reader),
+        verify: Verify::default(),
         tls: Tls::read(reader),
         upstream_tls: UpstreamTls::read(reader, upstream_proxy_protocol),
         limits: Limits::read(reader),

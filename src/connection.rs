@@ -274,7 +274,7 @@ impl<'w> Connection<'w> {
             Verdict::Refuse(refusal) => self.refuse(refusal, &plan, unread, record).await,
             Verdict::Health => {
                 self.say(&plan, unread, record, 200, |reply, out| {
-                    refusal::push_answer("200 OK", &[r#"{"status":"ok"}"#], reply, out)
+                    refusal::push_answer("200 OK", br#"{"status":"ok"}"#, reply, out)
                 })
                 .await
             }

@@ -88,4 +88,5 @@ pub mod thread;
 pub mod tls;
 pub mod tunnel;
 pub mod upstream;
+pub mod verify;
 pub mod worker;

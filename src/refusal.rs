@@ -8,8 +8,8 @@
 mod answer;
 mod meaning;
 
-pub use answer::Reply;
 pub(crate) use answer::push_answer;
+pub use answer::{Body, Reply};
 pub use meaning::Dialect;
 
 /// Why we answer a request ourselves instead of forwarding it.
@@ -33,6 +33,27 @@ pub enum Refusal {
     /// A token that no header can carry, so no server can have issued it.
     #[error("access token has bytes that no header can carry")]
     UnusableToken,
+    /// Who issues tokens says that this one is none, or none any more.
+    #[error("access token unknown")]
+    UnknownToken {
+        /// What they say of the session behind it: whether it lives on.
+        soft_logout: bool,
+    },
+    /// The token is good, but its user is locked.
+    #[error("user locked")]
+    LockedUser,
+    /// The token is good, but its user may not come in here.
+    #[error("user not allowed")]
+    Forbidden,
+    /// Too many unknown tokens from one address, and this is another.
+    #[error("too many unknown access tokens from one address")]
+    TooManyBadTokens {
+        /// When the address is heard again, in seconds.
+        retry_after: u32,
+    },
+    /// Who issues tokens could not be asked about this one.
+    #[error("access token cannot be verified")]
+    Unverified,
     /// The request breaks HTTP's grammar.
     #[error("malformed request: {0}")]
     Malformed(Malformed),

@@ -115,14 +115,43 @@ impl FingerprintKey {
     /// that `openssl dgst -sha256 -hmac` gives an admin the same.
     #[must_use]
     pub fn fingerprint(&self, token: &AccessToken<'_>) -> Fingerprint {
+        self.recognise(token).0
+    }
+
+    /// What a log shows of a token, and what we know it by in memory.
+    #[must_use]
+    pub fn recognise(&self, token: &AccessToken<'_>) -> (Fingerprint, TokenKey) {
         let mut mac = self.0.clone();
         mac.update(token.expose().as_bytes());
         let digest = mac.finalize().into_bytes();
-        let mut first = [0; 4];
-        for (to, from) in first.iter_mut().zip(digest) {
-            *to = from;
-        }
-        Fingerprint(u32::from_be_bytes(first))
+        let mut bytes = digest.iter().copied();
+        let fingerprint = take(&mut bytes);
+        (
+            Fingerprint(u32::from_be_bytes(fingerprint)),
+            TokenKey(take(&mut bytes)),
+        )
+    }
+}
+
+/// The next bytes of a digest that has more than enough of them.
+fn take<const N: usize>(bytes: &mut impl Iterator<Item = u8>) -> [u8; N] {
+    let mut taken = [0; N];
+    for (to, from) in taken.iter_mut().zip(bytes) {
+        *to = from;
+    }
+    taken
+}
+
+/// What a token is known by in memory: 128 bits of a keyed hash, so that nobody
+/// who reads the memory has the token, and nobody can make two tokens that meet.
+///
+/// It shares no bit with the [`Fingerprint`] that logs show.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenKey([u8; 16]);
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey(…)")
     }
 }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokenshim::config::{
     AccessLogFormat, Address, ClientCertificates, Config, Conflict, Flags, FormBody, Limits,
     Listen, LogFile, LogFormat, LogLevel, OpenEndpoints, Problems, Profile, ProxyHeader, Repeated,
-    Route, Sources, TlsVersion, Upstream, load,
+    Role, Route, Sources, TlsVersion, Upstream, load,
 };
 
 /// The shortest file there is.
@@ -100,6 +100,7 @@ fn defaults_are_those_of_the_documentation() {
         config.listen,
         [Listen {
             address: Address::Tcp("127.0.0.1:8009".parse().unwrap()),
+            role: Role::Proxy,
             tls: false,
             http2: false,
             proxy_protocol: false

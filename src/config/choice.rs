@@ -75,6 +75,38 @@ choices! {
         Cut = "cut",
     }
 
+    /// Who knows whether a token is one.
+    VerifyMode {
+        /// The homeserver behind: its own 401 is remembered.
+        Learn = "learn",
+        /// A homeserver, asked for each new token.
+        Whoami = "whoami",
+        /// An OAuth server, asked for each new token.
+        Introspect = "introspect",
+        /// A file.
+        File = "file",
+        /// Nobody.
+        Off = "off",
+    }
+
+    /// What becomes of a request whose token nobody could say anything about.
+    OnFailure {
+        /// 503.
+        Refuse = "refuse",
+        /// It passes, without an identity.
+        Forward = "forward",
+    }
+
+    /// What a listener is for.
+    Role {
+        /// Requests are forwarded.
+        Proxy = "proxy",
+        /// Another proxy asks whether a request may pass: nginx, Caddy, Traefik, Envoy by HTTP.
+        Auth = "auth",
+        /// Envoy asks by gRPC.
+        ExtAuthz = "ext_authz",
+    }
+
     /// What a connection to the upstream begins with.
     ProxyHeader {
         /// The request.

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::address::{self, Address};
+use super::choice::Role;
 use super::key;
 use super::reader::Reader;
 use super::trusted::TrustedProxies;
@@ -12,6 +13,8 @@ use super::trusted::TrustedProxies;
 pub struct Listen {
     /// Where clients connect.
     pub address: Address,
+    /// What it is for.
+    pub role: Role,
     /// TLS; then there is at least one certificate.
     pub tls: bool,
     /// HTTP/2 beside HTTP/1.1: by ALPN with TLS, else for whoever knows it beforehand.
@@ -46,6 +49,7 @@ impl Listen {
     fn plain(address: Address) -> Self {
         Self {
             address,
+            role: Role::Proxy,
             tls: false,
             http2: false,
             proxy_protocol: false,
@@ -73,6 +77,7 @@ impl Listen {
         }
         Some(Self {
             address,
+            role: Role::Proxy,
             tls,
             http2,
             proxy_protocol,

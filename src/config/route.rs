@@ -8,6 +8,7 @@ use super::key;
 use super::reader::Reader;
 use super::relocate::{self, Relocate};
 use super::upstream::{self, Upstream};
+use super::verify::Check;
 
 /// One `[[route]]`, or the default route, which has neither host nor path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Route {
     pub upstream: Upstream,
     /// What happens to their tokens.
     pub relocate: Relocate,
+    /// What is asked about their tokens.
+    pub check: Check,
 }
 
 /// The hosts that a route is for: lower case, no port.
@@ -57,6 +60,7 @@ impl Route {
             path: None,
             upstream,
             relocate: common,
+            check: Check::default(),
         }));
         routes.sort_by(|one, other| one.rank().cmp(&other.rank()));
         routes
@@ -78,6 +82,7 @@ impl Route {
             path,
             upstream: upstream?,
             relocate,
+            check: Check::default(),
         })
     }
 

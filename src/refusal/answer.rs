@@ -3,6 +3,8 @@
 //! Bodies are canonical JSON: sorted keys, no spaces. Whatever went wrong, a
 //! browser can read it, and no cache keeps it.
 
+use smallvec::SmallVec;
+
 use super::{Dialect, Refusal};
 use crate::decimal;
 
@@ -18,6 +20,9 @@ pub struct Reply<'a> {
     /// The `Date` field's value.
     pub date: &'a str,
 }
+
+/// A body of ours; none is long enough to be allocated.
+pub type Body = SmallVec<[u8; 192]>;
 
 impl Refusal {
     /// Appends the whole answer to `out` and returns the length of its body.
@@ -48,20 +53,30 @@ impl Refusal {
         }
     }
 
-    /// The JSON body, in pieces.
-    const fn body(self, dialect: Dialect) -> [&'static str; 5] {
-        let end = if self.is_soft_logout(dialect) {
-            r#"","soft_logout":true}"#
-        } else {
-            r#""}"#
-        };
-        [
-            r#"{"errcode":""#,
-            self.errcode(dialect),
-            r#"","error":""#,
-            self.error(),
-            end,
-        ]
+    /// The JSON body.
+    #[must_use]
+    pub fn body(self, dialect: Dialect) -> Body {
+        let mut body = Body::new();
+        let mut push = |piece: &str| body.extend_from_slice(piece.as_bytes());
+        push(r#"{"errcode":""#);
+        push(self.errcode(dialect));
+        push(r#"","error":""#);
+        push(self.error());
+        push("\"");
+        if self.status() == 429
+            && let Some(seconds) = self.retry_after()
+        {
+            // Old clients know nothing of the field.
+            push(r#","retry_after_ms":"#);
+            push(&seconds.saturating_mul(1000).to_string());
+        }
+        match self.soft_logout(dialect) {
+            Some(true) => push(r#","soft_logout":true"#),
+            Some(false) => push(r#","soft_logout":false"#),
+            None => {}
+        }
+        push("}");
+        body
     }
 }
 
@@ -70,6 +85,7 @@ const fn status_line(status: u16) -> &'static str {
     match status {
         400 => "400 Bad Request",
         401 => "401 Unauthorized",
+        403 => "403 Forbidden",
         404 => "404 Not Found",
         405 => "405 Method Not Allowed",
         408 => "408 Request Timeout",
@@ -86,11 +102,11 @@ const fn status_line(status: u16) -> &'static str {
     }
 }
 
-/// Appends an answer of our own that refuses nothing, with `body` in pieces;
-/// returns how many body bytes are sent.
+/// Appends an answer of our own that refuses nothing; returns how many body bytes
+/// are sent.
 pub(crate) fn push_answer(
     status_line: &str,
-    body: &[&str],
+    body: &[u8],
     to: &Reply<'_>,
     out: &mut Vec<u8>,
 ) -> usize {
@@ -99,7 +115,7 @@ pub(crate) fn push_answer(
 }
 
 /// Appends the fields that all our answers share, and `body`.
-fn push_shared(body: &[&str], to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
+fn push_shared(body: &[u8], to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
     // The specification's CORS fields: without them a browser client cannot
     // read the errcode (client-server API, "Web Browser Clients").
     let allowed = match to.dialect {
@@ -107,9 +123,6 @@ fn push_shared(body: &[&str], to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
         Dialect::Identity => "Origin, X-Requested-With, Content-Type, Accept, Authorization",
     };
     let connection = if to.keep_alive { "keep-alive" } else { "close" };
-    let length = body
-        .iter()
-        .fold(0_usize, |length, piece| length.saturating_add(piece.len()));
     push(
         out,
         &[
@@ -118,7 +131,7 @@ fn push_shared(body: &[&str], to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
             "\r\nContent-Type: application/json\r\nContent-Length: ",
         ],
     );
-    decimal::push(out, length as u64);
+    decimal::push(out, body.len() as u64);
     push(
         out,
         &[
@@ -135,8 +148,8 @@ fn push_shared(body: &[&str], to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
     if to.is_head {
         return 0;
     }
-    push(out, body);
-    length
+    out.extend_from_slice(body);
+    body.len()
 }
 
 fn push(out: &mut Vec<u8>, pieces: &[&str]) {
@@ -188,6 +201,16 @@ mod tests {
                 Refusal::MissingToken,
                 Dialect::Identity,
                 r#"{"errcode":"M_UNAUTHORIZED","error":"Missing access token"}"#,
+            ),
+            (
+                Refusal::UnknownToken { soft_logout: false },
+                Dialect::Client,
+                r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Invalid access token passed.","soft_logout":false}"#,
+            ),
+            (
+                Refusal::TooManyBadTokens { retry_after: 12 },
+                Dialect::Client,
+                r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too many invalid access tokens","retry_after_ms":12000}"#,
             ),
         ];
         for (refusal, dialect, body) in cases {

@@ -2,8 +2,9 @@
 //! sentence; sometimes what it may do next.
 //!
 //! Ambiguity is `M_MISSING_TOKEN`, which harms nobody; `M_UNKNOWN_TOKEN` without
-//! `soft_logout` makes clients throw away their encryption keys, so it is never
-//! said here. No `_` arm where a reason chooses: a new one has to, too.
+//! `soft_logout` makes clients throw away their encryption keys, so it is said only
+//! in the words of whoever issued the token. No `_` arm where a reason chooses: a
+//! new one has to, too.
 
 use super::{Malformed, Refusal};
 
@@ -28,19 +29,23 @@ impl Refusal {
             | Self::RepeatedToken
             | Self::SeveralAuthorizations
             | Self::FormToken
-            | Self::UnusableToken => 401,
+            | Self::UnusableToken
+            | Self::UnknownToken { .. }
+            | Self::LockedUser => 401,
+            Self::Forbidden => 403,
             Self::Malformed(_) => 400,
             Self::NoRoute => 404,
             Self::RefusedMethod => 405,
             Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => 408,
             Self::FormTooLarge | Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
-            Self::TooManyFromAddress => 429,
+            Self::TooManyFromAddress | Self::TooManyBadTokens { .. } => 429,
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::Internal => 500,
             Self::TransferCoding => 501,
             Self::UpstreamDown | Self::UpstreamBroken => 502,
-            Self::Draining | Self::TooManyConnections | Self::Busy => 503,
+            Self::Draining | Self::TooManyConnections | Self::Busy | Self::Unverified => 503,
+
             Self::UpstreamTimeout => 504,
             Self::Version => 505,
         }
@@ -58,17 +63,19 @@ impl Refusal {
                 Dialect::Client => "M_MISSING_TOKEN",
                 Dialect::Identity => "M_UNAUTHORIZED",
             },
-            Self::UnusableToken => match dialect {
+            Self::UnusableToken | Self::UnknownToken { .. } => match dialect {
                 Dialect::Client => "M_UNKNOWN_TOKEN",
                 Dialect::Identity => "M_UNAUTHORIZED",
             },
+            Self::LockedUser => "M_USER_LOCKED",
+            Self::Forbidden => "M_FORBIDDEN",
             Self::NoRoute | Self::RefusedMethod | Self::TransferCoding => "M_UNRECOGNIZED",
             Self::FormTooLarge
             | Self::BodyTooLarge
             | Self::TargetTooLong
             | Self::HeadTooLarge
             | Self::TooManyFields => "M_TOO_LARGE",
-            Self::TooManyFromAddress => "M_LIMIT_EXCEEDED",
+            Self::TooManyFromAddress | Self::TooManyBadTokens { .. } => "M_LIMIT_EXCEEDED",
             Self::Malformed(_)
             | Self::HeadTimeout
             | Self::BodyTimeout
@@ -80,6 +87,7 @@ impl Refusal {
             | Self::UpstreamBroken
             | Self::Draining
             | Self::UpstreamTimeout
+            | Self::Unverified
             | Self::Version => "M_UNKNOWN",
         }
     }
@@ -92,7 +100,11 @@ impl Refusal {
             Self::RepeatedToken => "Several different access tokens passed.",
             Self::SeveralAuthorizations => "Too many Authorization headers.",
             Self::FormToken => "Access tokens are not accepted in form bodies.",
-            Self::UnusableToken => "Invalid access token passed.",
+            Self::UnusableToken | Self::UnknownToken { .. } => "Invalid access token passed.",
+            Self::LockedUser => "User account has been locked",
+            Self::Forbidden => "You are not allowed in here",
+            Self::TooManyBadTokens { .. } => "Too many invalid access tokens",
+            Self::Unverified => "The access token cannot be verified at the moment",
             Self::Malformed(Malformed::RequestLine) => "Malformed request line",
             Self::Malformed(Malformed::Target) => "Malformed request target",
             Self::Malformed(Malformed::Field) => "Malformed header field",
@@ -121,22 +133,29 @@ impl Refusal {
         }
     }
 
-    /// Whether the client is asked to log in again and keep its keys: the session
-    /// behind an unusable token, if there is one, lives on.
-    pub(super) const fn is_soft_logout(self, dialect: Dialect) -> bool {
-        matches!((self, dialect), (Self::UnusableToken, Dialect::Client))
+    /// Whether the client is asked to log in again and keep its keys; `None` where
+    /// nobody expects a word about it. The session behind an unusable token, if there
+    /// is one, lives on, and that of a locked user does (client-server API, "Account
+    /// locking").
+    pub(super) const fn soft_logout(self, dialect: Dialect) -> Option<bool> {
+        match (self, dialect) {
+            (Self::UnusableToken, Dialect::Client) | (Self::LockedUser, _) => Some(true),
+            (Self::UnknownToken { soft_logout }, Dialect::Client) => Some(soft_logout),
+            _ => None,
+        }
     }
 
     /// Whether a token came that is none; without credentials the challenge has no
     /// error code (RFC 6750 section 3.1).
     pub(super) const fn is_invalid_token(self) -> bool {
-        matches!(self, Self::UnusableToken)
+        matches!(self, Self::UnusableToken | Self::UnknownToken { .. })
     }
 
     /// After how many seconds the same request may fare better.
     pub(super) const fn retry_after(self) -> Option<u64> {
-        match self.status() {
-            429 | 502 | 503 | 504 => Some(5),
+        match (self, self.status()) {
+            (Self::TooManyBadTokens { retry_after }, _) => Some(retry_after as u64),
+            (_, 429 | 502 | 503 | 504) => Some(5),
             _ => None,
         }
     }
