@@ -10,6 +10,7 @@
 //! messages show no value that could hold one.
 
 mod address;
+mod check;
 mod choice;
 mod document;
 mod key;
@@ -28,6 +29,7 @@ mod trusted;
 mod typed;
 mod upstream;
 mod verify;
+mod who;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -36,9 +38,10 @@ use std::thread;
 use std::time::Duration;
 
 pub use self::address::{Address, Owner};
+pub use self::check::Check;
 pub use self::choice::{
     AccessLogFormat, ClientCertificates, Conflict, FormBody, LogFormat, LogLevel, OnFailure,
-    OpenEndpoints, Profile, ProxyHeader, Repeated, Role, TlsVersion, VerifyMode,
+    OpenEndpoints, Profile, ProxyHeader, Repeated, Role, TlsVersion, TokenPlacement, VerifyMode,
 };
 use self::document::Document;
 pub use self::limits::{Limits, Timeouts};
@@ -51,7 +54,8 @@ pub use self::route::{HostPattern, Route};
 pub use self::tls::{CertificateFiles, Tls, UpstreamTls};
 pub use self::trusted::TrustedProxies;
 pub use self::upstream::Upstream;
-pub use self::verify::{Check, Introspection, Verify, Who};
+pub use self::verify::{Introspection, Verify};
+pub use self::who::Who;
 
 /// Everything the operator typed, weakest source first.
 ///
@@ -179,6 +183,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
     let listen = Listen::read_all(reader, &trusted_proxies);
     let routes = Route::read_all(reader);
     let upstream_proxy_protocol = reader.choice(key::UPSTREAM_PROXY_PROTOCOL, ProxyHeader::Off);
+    let verify = Verify::read(reader, &routes);
     Config {
         routes,
         upstream_proxy_protocol,
@@ -188,7 +193,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         trusted_proxies,
         drain_timeout: limits::duration(reader, key::DRAIN_TIMEOUT, 30),
         certificates: CertificateFiles::read_all(reader),
-        verify: Verify::default(),
+        verify,
         tls: Tls::read(reader),
         upstream_tls: UpstreamTls::read(reader, upstream_proxy_protocol),
         limits: Limits::read(reader),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    config::{Address, Config},
+    config::{Address, Config, Role},
     exit::Failure,
 };
 
@@ -58,7 +58,8 @@ fn question(config: &Config) -> Option<Question<'_>> {
     }
     let listen = config.listen.iter().find(|listen| {
         let is_ours = !matches!(listen.address, Address::Inherited { .. });
-        is_ours && !listen.tls && !listen.proxy_protocol
+        let is_plain = !listen.tls && !listen.proxy_protocol;
+        is_ours && is_plain && listen.role == Role::Proxy
     })?;
     Some(Question {
         address: &listen.address,

@@ -11,7 +11,7 @@ pub mod field;
 pub mod query;
 
 use crate::{
-    config::{self, Conflict, FormBody, OpenEndpoints, Profile, Repeated},
+    config::{self, Conflict, FormBody, OpenEndpoints, Profile, Repeated, TokenPlacement},
     refusal::Refusal,
     requirement::{self, Class, Endpoint, RouteClass},
     secret::AccessToken,
@@ -34,6 +34,10 @@ pub struct Policy {
     pub form_body: FormBody,
     /// A token sent to an endpoint that needs none.
     pub open: OpenEndpoints,
+    /// Where an application service gets its token.
+    pub token: TokenPlacement,
+    /// Whether an application service gets the paths of old.
+    pub legacy_paths: bool,
 }
 
 impl From<&config::Relocate> for Policy {
@@ -45,6 +49,8 @@ impl From<&config::Relocate> for Policy {
             conflict: section.conflict,
             form_body: section.form_body,
             open: section.open,
+            token: section.token,
+            legacy_paths: section.legacy_paths,
         }
     }
 }
@@ -233,7 +239,7 @@ fn reveal(text: RawTarget<'_>) -> &[u8] {
 pub fn endpoint(method: &[u8], form: &Form<'_>, profile: Profile) -> Endpoint {
     match (profile, form) {
         (Profile::Matrix, Form::Origin { path, .. }) => requirement::of(method, reveal(*path)),
-        (Profile::Generic, _) | (_, Form::Asterisk) => Endpoint::UNLISTED,
+        (Profile::Generic | Profile::Appservice, _) | (_, Form::Asterisk) => Endpoint::UNLISTED,
     }
 }
 
@@ -242,7 +248,7 @@ pub fn endpoint(method: &[u8], form: &Form<'_>, profile: Profile) -> Endpoint {
 pub fn route_class(form: &Form<'_>, profile: Profile) -> RouteClass {
     match (profile, form) {
         (Profile::Matrix, Form::Origin { path, .. }) => RouteClass::of(reveal(*path)),
-        (Profile::Generic, _) | (_, Form::Asterisk) => RouteClass::Other,
+        (Profile::Generic | Profile::Appservice, _) | (_, Form::Asterisk) => RouteClass::Other,
     }
 }
 

@@ -253,6 +253,8 @@ mod tests {
                     conflict: crate::config::Conflict::Refuse,
                     form_body: crate::config::FormBody::Forward,
                     open: crate::config::OpenEndpoints::Move,
+                    token: crate::config::TokenPlacement::ToHeader,
+                    legacy_paths: false,
                 },
                 moved: Moved::default(),
             };

@@ -6,12 +6,16 @@
     reason = "a test that panics is a test that fails"
 )]
 
+#[path = "config/appservice.rs"]
+mod appservice;
 #[path = "config/example.rs"]
 mod example;
 #[path = "config/messages.rs"]
 mod messages;
 #[path = "config/properties.rs"]
 mod properties;
+#[path = "config/roles.rs"]
+mod roles;
 #[path = "config/routes.rs"]
 mod routes;
 #[path = "config/transport.rs"]
@@ -20,14 +24,16 @@ mod transport;
 mod values;
 #[path = "config/variables.rs"]
 mod variables;
+#[path = "config/verify.rs"]
+mod verify;
 
 use std::path::Path;
 use std::time::Duration;
 
 use tokenshim::config::{
-    AccessLogFormat, Address, ClientCertificates, Config, Conflict, Flags, FormBody, Limits,
+    AccessLogFormat, Address, Check, ClientCertificates, Config, Conflict, Flags, FormBody, Limits,
     Listen, LogFile, LogFormat, LogLevel, OpenEndpoints, Problems, Profile, ProxyHeader, Repeated,
-    Role, Route, Sources, TlsVersion, Upstream, load,
+    Role, Route, Sources, TlsVersion, TokenPlacement, Upstream, load,
 };
 
 /// The shortest file there is.
@@ -123,6 +129,10 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(relocate.form_body, FormBody::Relocate);
     assert_eq!(relocate.open, OpenEndpoints::Move);
     assert_eq!((relocate.deprecation, relocate.sunset), (None, None));
+    assert_eq!(relocate.token, TokenPlacement::ToHeader);
+    assert!(!relocate.legacy_paths);
+    assert_eq!(default_route(&config).check, Check::default());
+    assert_eq!(config.verify, verify::defaults());
 
     let limits = Limits {
         head_size: 32 * 1024,

@@ -37,6 +37,16 @@ choices! {
         Matrix = "matrix",
         /// Anything else: no endpoint is known, a missing token is not ours to refuse.
         Generic = "generic",
+        /// An application service, such as a bridge: who calls is a homeserver.
+        Appservice = "appservice",
+    }
+
+    /// Where an application service gets its token.
+    TokenPlacement {
+        /// In `Authorization`.
+        ToHeader = "to-header",
+        /// In the query, for those that read nothing else.
+        ToQuery = "to-query",
     }
 
     /// Several different tokens in one query.

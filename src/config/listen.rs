@@ -67,17 +67,33 @@ impl Listen {
             let message = "needs a [[certificate]] with `certificate.chain` and `certificate.key`";
             fields.refuse(key::LISTEN_TLS, message);
         }
-        let http2 = fields.boolean(key::LISTEN_HTTP2).unwrap_or(tls);
+        let role = fields.choice(key::LISTEN_ROLE, Role::Proxy);
+        let is_grpc = role == Role::ExtAuthz;
+        let http2 = fields.boolean(key::LISTEN_HTTP2).unwrap_or(tls || is_grpc);
+        if is_grpc && !http2 {
+            let message = "must be true, or left out: the role \"ext_authz\" is gRPC";
+            fields.refuse(key::LISTEN_HTTP2, message);
+        }
         let proxy_protocol = fields.boolean(key::LISTEN_PROXY_PROTOCOL).unwrap_or(false);
+        if proxy_protocol && role != Role::Proxy {
+            // The header would hide the one that asks, who has to be trusted.
+            let message = "is for the role \"proxy\" only";
+            fields.refuse(key::LISTEN_PROXY_PROTOCOL, message);
+        }
         let address = address?;
-        if proxy_protocol && !may_be_believed(&address, trusted) {
+        let is_reached = may_be_believed(&address, trusted);
+        if proxy_protocol && !is_reached {
             let message =
                 "is believed from `trusted_proxies` only, and none of them can connect here";
             fields.refuse(key::LISTEN_PROXY_PROTOCOL, message);
         }
+        if role != Role::Proxy && !is_reached {
+            let message = "answers `trusted_proxies` only, and none of them can connect here";
+            fields.refuse(key::LISTEN_ROLE, message);
+        }
         Some(Self {
             address,
-            role: Role::Proxy,
+            role,
             tls,
             http2,
             proxy_protocol,

@@ -62,6 +62,19 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// A duration with its unit, greater than zero and not above `most`.
+pub(super) fn duration_up_to(text: &str, most: Duration) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration > most {
+        return Err(format!(
+            "must not be longer than \"{}s\", not {}",
+            most.as_secs(),
+            show(text)
+        ));
+    }
+    Ok(duration)
+}
+
 /// The most worker threads there may be.
 pub(super) const MOST_WORKERS: usize = 1024;
 

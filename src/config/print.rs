@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::key::{self, Key};
 use super::size::Size;
 use super::{
-    Address, Config, Limits, Listen, LogFile, Relocate, Route, Timeouts, Tls, UpstreamTls, relocate,
+    Address, Check, Config, Limits, Listen, LogFile, Relocate, Route, Timeouts, Tls, UpstreamTls,
+    Verify, relocate,
 };
 
 /// Every key with its effective value, in the order of the documentation.
 ///
-/// Without a default route there is no `upstream`, and nothing that `[relocate]`
-/// would be for: each route has its own.
+/// Without a default route there is no `upstream`, and nothing that `[relocate]` and
+/// some of `[verify]` would be for: each route has its own.
 pub(super) fn to_toml(config: &Config) -> String {
     let default = config.routes.iter().find(|route| route.is_default());
     let mut page = Page::default();
@@ -35,7 +36,10 @@ pub(super) fn to_toml(config: &Config) -> String {
     }
     if let Some(route) = default {
         put_relocate(&mut page, &relocate::IN_SECTION, &route.relocate);
+        let keys = [key::VERIFY_MODE, key::ALLOW, key::DENY];
+        put_check(&mut page, keys, &route.check);
     }
+    put_verify(&mut page, &config.verify);
     put_limits(&mut page, &config.limits);
     put_timeouts(&mut page, &config.timeouts);
     put_logs(&mut page, config);
@@ -50,6 +54,7 @@ fn put_listen(page: &mut Page, listen: &Listen) {
         page.put(key::LISTEN_MODE, &format!("\"{mode:04o}\""));
         page.put(key::LISTEN_OWNER, &optional(owner.as_ref()));
     }
+    page.put(key::LISTEN_ROLE, &quoted(listen.role));
     page.put(key::LISTEN_TLS, &listen.tls.to_string());
     page.put(key::LISTEN_HTTP2, &listen.http2.to_string());
     let header = listen.proxy_protocol.to_string();
@@ -93,6 +98,8 @@ fn put_route(page: &mut Page, route: &Route) {
     }
     page.put(key::ROUTE_UPSTREAM, &quoted(&route.upstream));
     put_relocate(page, &relocate::IN_ROUTE, &route.relocate);
+    let keys = [key::ROUTE_VERIFY, key::ROUTE_ALLOW, key::ROUTE_DENY];
+    put_check(page, keys, &route.check);
 }
 
 fn put_relocate(page: &mut Page, keys: &relocate::Keys, relocate: &Relocate) {
@@ -108,6 +115,42 @@ fn put_relocate(page: &mut Page, keys: &relocate::Keys, relocate: &Relocate) {
     page.put(keys.open, &quoted(relocate.open));
     page.put(keys.deprecation, &optional(relocate.deprecation));
     page.put(keys.sunset, &optional(relocate.sunset));
+    page.put(keys.token, &quoted(relocate.token));
+    page.put(keys.legacy_paths, &relocate.legacy_paths.to_string());
+}
+
+fn put_check(page: &mut Page, [mode, allow, deny]: [Key; 3], check: &Check) {
+    page.put(mode, &quoted(check.mode));
+    page.put(allow, &list(check.allow.iter()));
+    page.put(deny, &list(check.deny.iter()));
+}
+
+fn put_verify(page: &mut Page, verify: &Verify) {
+    page.put(key::LEARN_TTL, &time(verify.learn_ttl));
+    page.put(key::VALID_TTL, &time(verify.valid_ttl));
+    page.put(key::UNKNOWN_TTL, &time(verify.unknown_ttl));
+    page.put(key::ENTRIES, &verify.entries.to_string());
+    page.put(key::VERIFY_TIMEOUT, &time(verify.timeout));
+    page.put(key::ON_FAILURE, &quoted(verify.on_failure));
+    let bad_tokens = verify.bad_tokens.unwrap_or(0);
+    page.put(key::BAD_TOKENS, &bad_tokens.to_string());
+    page.put(key::BAD_TOKENS_WINDOW, &time(verify.bad_tokens_window));
+    page.put(key::HOMESERVER, &optional(verify.homeserver.as_ref()));
+    let oauth = verify.introspection.as_ref();
+    let endpoint = oauth.map(|oauth| format!("{}{}", oauth.server, oauth.path));
+    page.put(key::INTROSPECTION_ENDPOINT, &optional(endpoint));
+    let client_id = optional(oauth.map(|oauth| &oauth.client_id));
+    page.put(key::CLIENT_ID, &client_id);
+    let secret_file = optional_path(oauth.map(|oauth| oauth.client_secret_file.as_path()));
+    page.put(key::CLIENT_SECRET_FILE, &secret_file);
+    let scope = oauth.map(|oauth| oauth.scope.as_slice());
+    page.put(key::SCOPE, &list(scope.unwrap_or_default().iter()));
+    let server_name = oauth.and_then(|oauth| oauth.server_name.as_ref());
+    page.put(key::SERVER_NAME, &optional(server_name));
+    page.put(
+        key::TOKENS_FILE,
+        &optional_path(verify.tokens_file.as_deref()),
+    );
 }
 
 fn put_limits(page: &mut Page, limits: &Limits) {

@@ -242,7 +242,9 @@ impl<'a> Reader<'a> {
             if let Some(key) = key::find(&path) {
                 self.add(key, place, Typed::Toml(value.get_ref()));
             } else if !key::sections().any(|section| section == path) {
-                let meant = suggest::key(&path);
+                let is_section = matches!(value.get_ref(), DeValue::Table(_));
+                let section = is_section.then(|| suggest::section(&path)).flatten();
+                let meant = section.or_else(|| suggest::key(&path));
                 let meant = meant
                     .map(|meant| format!(", did you mean `{meant}`?"))
                     .unwrap_or_default();

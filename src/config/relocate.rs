@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use httpdate::HttpDate;
 
-use super::choice::{Conflict, FormBody, OpenEndpoints, Profile, Repeated};
+use super::choice::{Conflict, FormBody, OpenEndpoints, Profile, Repeated, TokenPlacement};
 use super::key::{self, Key};
 use super::parse::{self, Deprecation};
 use super::reader::Reader;
+use super::upstream::Upstream;
 
 /// The `[relocate]` section as it is for one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub struct Relocate {
     pub deprecation: Option<Deprecation>,
     /// `Sunset` field for responses to moved requests; not before `deprecation`.
     pub sunset: Option<HttpDate>,
+    /// Where an application service gets its token; `ToHeader` with any other profile.
+    pub token: TokenPlacement,
+    /// Whether an application service gets the paths of old; only with its profile.
+    pub legacy_paths: bool,
 }
 
 /// The names that these settings have in one of the two places.
@@ -40,6 +45,8 @@ pub(super) struct Keys {
     pub(super) open: Key,
     pub(super) deprecation: Key,
     pub(super) sunset: Key,
+    pub(super) token: Key,
+    pub(super) legacy_paths: Key,
 }
 
 /// In `[relocate]`.
@@ -52,6 +59,8 @@ pub(super) const IN_SECTION: Keys = Keys {
     open: key::OPEN,
     deprecation: key::DEPRECATION,
     sunset: key::SUNSET,
+    token: key::TOKEN,
+    legacy_paths: key::LEGACY_PATHS,
 };
 
 /// In `[[route]]`.
@@ -64,6 +73,8 @@ pub(super) const IN_ROUTE: Keys = Keys {
     open: key::ROUTE_OPEN,
     deprecation: key::ROUTE_DEPRECATION,
     sunset: key::ROUTE_SUNSET,
+    token: key::ROUTE_TOKEN,
+    legacy_paths: key::ROUTE_LEGACY_PATHS,
 };
 
 impl Default for Relocate {
@@ -77,6 +88,8 @@ impl Default for Relocate {
             open: OpenEndpoints::Move,
             deprecation: None,
             sunset: None,
+            token: TokenPlacement::ToHeader,
+            legacy_paths: false,
         }
     }
 }
@@ -84,8 +97,10 @@ impl Default for Relocate {
 impl Relocate {
     /// What is not written under `keys` is as in `otherwise`.
     pub(super) fn read(reader: &mut Reader<'_>, keys: &Keys, otherwise: &Self) -> Self {
+        let profile = reader.choice(keys.profile, otherwise.profile);
+        let appservice = Appservice::read(reader, keys, profile, otherwise);
         let relocate = Self {
-            profile: reader.choice(keys.profile, otherwise.profile),
+            profile,
             parameters: reader
                 .list(keys.parameters, 1..=16, parse::parameter)
                 .unwrap_or_else(|| otherwise.parameters.clone()),
@@ -99,9 +114,31 @@ impl Relocate {
                 otherwise.deprecation,
             ),
             sunset: reader.optional(keys.sunset, parse::sunset, otherwise.sunset),
+            token: appservice.token,
+            legacy_paths: appservice.legacy_paths,
         };
         relocate.check_dates(reader, keys);
         relocate
+    }
+
+    /// A token in a URL must not leave the machine.
+    pub(super) fn check_upstream(&self, reader: &mut Reader<'_>, keys: &Keys, upstream: &Upstream) {
+        const WHY: &str = "to another machine the token would go in a URL over the network";
+        const NEARBY: &str = "on this machine (unix:, localhost or a loopback address)";
+        // With another profile it was told already that there is no such setting.
+        let is_appservice = self.profile == Profile::Appservice;
+        if !is_appservice || self.token != TokenPlacement::ToQuery || upstream.is_on_this_machine()
+        {
+            return;
+        }
+        if reader.has(keys.token) {
+            let message = format!("needs an upstream {NEARBY}: {WHY}");
+            reader.refuse(keys.token, &message);
+        } else {
+            let token = IN_SECTION.token.path();
+            let message = format!("must be {NEARBY}, since `{token}` is \"to-query\": {WHY}");
+            reader.refuse(key::ROUTE_UPSTREAM, &message);
+        }
     }
 
     /// RFC 9745 section 4: what is not yet deprecated cannot be gone.
@@ -124,6 +161,37 @@ impl Relocate {
         } else {
             let message = format!("must not be later than `{}`", IN_SECTION.sunset.path());
             reader.refuse(keys.deprecation, &message);
+        }
+    }
+}
+
+/// What only the profile `appservice` has.
+struct Appservice {
+    token: TokenPlacement,
+    legacy_paths: bool,
+}
+
+impl Appservice {
+    /// Another profile inherits nothing of it, and may only say that it has none.
+    fn read(reader: &mut Reader<'_>, keys: &Keys, profile: Profile, otherwise: &Relocate) -> Self {
+        const ONLY: &str = "is for the profile \"appservice\" only";
+        if profile == Profile::Appservice {
+            return Self {
+                token: reader.choice(keys.token, otherwise.token),
+                legacy_paths: reader
+                    .boolean(keys.legacy_paths)
+                    .unwrap_or(otherwise.legacy_paths),
+            };
+        }
+        if reader.choice(keys.token, TokenPlacement::ToHeader) != TokenPlacement::ToHeader {
+            reader.refuse(keys.token, ONLY);
+        }
+        if reader.boolean(keys.legacy_paths).unwrap_or(false) {
+            reader.refuse(keys.legacy_paths, ONLY);
+        }
+        Self {
+            token: TokenPlacement::ToHeader,
+            legacy_paths: false,
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Which requests go where.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::check::Check;
 use super::key;
 use super::reader::Reader;
 use super::relocate::{self, Relocate};
 use super::upstream::{self, Upstream};
-use super::verify::Check;
 
 /// One `[[route]]`, or the default route, which has neither host nor path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,11 @@ impl Route {
         let default = reader.text(key::UPSTREAM, upstream::parse);
         let has_default = reader.has(key::UPSTREAM);
         let common = Relocate::read(reader, &relocate::IN_SECTION, &Relocate::default());
+        if let Some(upstream) = &default {
+            common.check_upstream(reader, &relocate::IN_SECTION, upstream);
+        }
+        let check = Check::read_common(reader);
+        let is_common = Cell::new(has_default);
         if reader.is_missing(key::ROUTE) {
             let message = "is required: set it in the file, as TOKENSHIM_UPSTREAM or with --upstream, \
                            or write a [[route]] for everything that is to be served";
@@ -50,17 +56,23 @@ impl Route {
         let routes = reader.tables(
             key::ROUTE,
             "must be written [[route]], with `upstream` below it",
-            |fields| Self::read(fields, &common),
+            |fields| {
+                is_common.set(is_common.get() || !fields.has(key::ROUTE_VERIFY));
+                Self::read(fields, &common, &check)
+            },
             None,
             |route, earlier| route.objection(earlier, has_default),
         );
+        if is_common.get() {
+            check.complain(reader);
+        }
         let mut routes = routes.unwrap_or_default();
         routes.extend(default.map(|upstream| Self {
             host: None,
             path: None,
             upstream,
             relocate: common,
-            check: Check::default(),
+            check,
         }));
         routes.sort_by(|one, other| one.rank().cmp(&other.rank()));
         routes
@@ -71,18 +83,22 @@ impl Route {
         self.host.is_none() && self.path.is_none()
     }
 
-    fn read(fields: &mut Reader<'_>, common: &Relocate) -> Option<Self> {
+    fn read(fields: &mut Reader<'_>, common: &Relocate, check: &Check) -> Option<Self> {
         fields.require(key::ROUTE_UPSTREAM, "is required");
         let host = fields.text(key::ROUTE_HOST, parse_host);
         let path = fields.text(key::ROUTE_PATH, parse_path);
         let upstream = fields.text(key::ROUTE_UPSTREAM, upstream::parse);
         let relocate = Relocate::read(fields, &relocate::IN_ROUTE, common);
+        if let Some(upstream) = &upstream {
+            relocate.check_upstream(fields, &relocate::IN_ROUTE, upstream);
+        }
+        let check = Check::read(fields, check);
         Some(Self {
             host,
             path,
             upstream: upstream?,
             relocate,
-            check: Check::default(),
+            check,
         })
     }
 

@@ -22,6 +22,11 @@ pub(super) fn key(typed: &str) -> Option<&'static str> {
     nearest(typed, known, ".", distance)
 }
 
+/// The section the operator meant by `typed`, below which there were keys.
+pub(super) fn section(typed: &str) -> Option<&'static str> {
+    nearest(typed, key::sections(), ".", |_| ())
+}
+
 /// The variable the operator meant by `typed`.
 pub(super) fn variable(typed: &str) -> Option<String> {
     let typed = typed.to_uppercase();

@@ -36,6 +36,20 @@ impl Upstream {
     pub const fn is_tls(&self) -> bool {
         matches!(self, Self::Tcp { tls: true, .. })
     }
+
+    /// Whether what is sent to it stays on this machine, as far as its name says.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        match self {
+            Self::Unix { .. } => true,
+            Self::Tcp { host, .. } => {
+                host.eq_ignore_ascii_case("localhost")
+                    || host
+                        .parse()
+                        .is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+            }
+        }
+    }
 }
 
 impl fmt::Display for Upstream {
@@ -93,7 +107,7 @@ pub(super) fn parse(text: &str) -> Result<Upstream, String> {
 }
 
 /// Splits an authority; the host comes without its brackets.
-fn host_and_port(authority: &str, default_port: u16) -> Result<(&str, u16), String> {
+pub(super) fn host_and_port(authority: &str, default_port: u16) -> Result<(&str, u16), String> {
     const BAD_HOST: &str = "must have a host name, an IPv4 address or an [IPv6] address";
     let (host, rest) = if let Some(bracketed) = authority.strip_prefix('[') {
         let (host, rest) = bracketed.split_once(']').ok_or(BAD_HOST)?;

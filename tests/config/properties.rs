@@ -51,10 +51,17 @@ fn listener(number: usize) -> impl Strategy<Value = String> {
     ];
     let switches = (
         perhaps(&["tls = true\n", "tls = false\n"]),
-        perhaps(&["http2 = true\n", "http2 = false\n"]),
+        perhaps(&[
+            "http2 = true\n",
+            "http2 = false\n",
+            "role = 'ext_authz'\n",
+            "http2 = true\nrole = 'auth'\n",
+        ]),
         perhaps(&["proxy_protocol = true\n"]),
     );
     (address, switches).prop_map(|(address, (tls, http2, proxy_protocol))| {
+        let is_proxy = !http2.contains("role");
+        let proxy_protocol = if is_proxy { proxy_protocol } else { "" };
         format!("[[listen]]\n{address}{tls}{http2}{proxy_protocol}")
     })
 }
@@ -70,10 +77,19 @@ fn route() -> impl Strategy<Value = String> {
     ]);
     let rest = (
         prop::sample::select(vec!["http://h", "https://h:1", "unix:/a"]),
-        perhaps(&["profile = 'generic'\n"]),
+        perhaps(&[
+            "profile = 'generic'\n",
+            "profile = 'appservice'\nlegacy_paths = true\n",
+        ]),
         perhaps(&["parameters = ['t', 'u']\n"]),
         perhaps(&["repeated = 'first'\nconflict = 'query'\n"]),
         perhaps(&["form_body = 'refuse'\nopen = 'cut'\n"]),
+        perhaps(&[
+            "verify = 'off'\n",
+            "verify = 'whoami'\nallow = ['admins', '@a:b:1']\n",
+            "verify = 'introspect'\ndeny = ['a', '@*:b']\n",
+            "verify = 'file'\nallow = []\n",
+        ]),
         perhaps(&["deprecation = '@-1'\n", "deprecation = ''\n"]),
         perhaps(&[
             "sunset = 'Thu, 31 Dec 2026 23:59:59 GMT'\n",
@@ -85,10 +101,11 @@ fn route() -> impl Strategy<Value = String> {
             !(host.is_empty() && path.is_empty())
         });
     (place, rest).prop_map(|((host, path), rest)| {
-        let (upstream, profile, parameters, repeated, form_body, deprecation, sunset) = rest;
+        let (upstream, profile, parameters, repeated, form_body, verify, deprecation, sunset) =
+            rest;
         format!(
             "[[route]]\n{host}{path}upstream = '{upstream}'\n{profile}{parameters}{repeated}\
-             {form_body}{deprecation}{sunset}"
+             {form_body}{verify}{deprecation}{sunset}"
         )
     })
 }
@@ -111,6 +128,10 @@ fn shuffled_routes() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
     })
 }
 
+/// All that the modes of routes need.
+const VERIFY: &str = "[verify]\ntokens_file = '/t'\nhomeserver = 'http://h'\nclient_id = 'c'\n\
+                      client_secret_file = 's'\nintrospection_endpoint = 'https://h/i'\n";
+
 proptest! {
     #[test]
     fn tables_are_printed_and_loaded_to_the_same(
@@ -124,7 +145,8 @@ proptest! {
         let listeners = [listeners.0, listeners.1, listeners.2].concat();
         let certificates = "[[certificate]]\nchain = '/c'\nkey = 'k'\n".repeat(certificates);
         let load = |routes: &[String]| {
-            let text = [default, &listeners, &certificates, &routes.concat(), common].concat();
+            let text =
+                [default, &listeners, &certificates, &routes.concat(), common, VERIFY].concat();
             from_file(&text).map_err(|problems| TestCaseError::fail(format!("{text}\n{problems}")))
         };
         let config = load(&routes)?;

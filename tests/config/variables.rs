@@ -7,8 +7,8 @@ use super::from_environment;
 #[test]
 fn every_key_has_its_variable() {
     for (variable, value, line) in CASES {
-        let config = from_environment(&[("TOKENSHIM_UPSTREAM", "unix:/x"), (variable, value)])
-            .expect(variable);
+        let environment = [&NEEDED[..], &[(variable, value)]].concat();
+        let config = from_environment(&environment).expect(variable);
         assert!(
             config.to_toml().lines().any(|printed| printed == line),
             "{variable}\n{}",
@@ -27,8 +27,18 @@ fn every_key_has_its_variable() {
     );
 }
 
+/// What some of them mean nothing without; what comes later is stronger.
+const NEEDED: [(&str, &str); 6] = [
+    ("TOKENSHIM_UPSTREAM", "unix:/x"),
+    ("TOKENSHIM_RELOCATE__PROFILE", "appservice"),
+    ("TOKENSHIM_VERIFY__MODE", "introspect"),
+    ("TOKENSHIM_VERIFY__INTROSPECTION_ENDPOINT", "https://h/i"),
+    ("TOKENSHIM_VERIFY__CLIENT_ID", "c"),
+    ("TOKENSHIM_VERIFY__CLIENT_SECRET_FILE", "/c"),
+];
+
 /// Variable, value, and the line of `print-config` that comes of it.
-const CASES: [(&str, &str, &str); 45] = [
+const CASES: [(&str, &str, &str); 65] = [
     ("TOKENSHIM_WORKERS", "3", "workers = 3"),
     (
         "TOKENSHIM_TRUSTED_PROXIES",
@@ -72,6 +82,78 @@ const CASES: [(&str, &str, &str); 45] = [
         "TOKENSHIM_RELOCATE__SUNSET",
         "Sun Nov  6 08:49:37 1994",
         "sunset = \"Sun, 06 Nov 1994 08:49:37 GMT\"",
+    ),
+    (
+        "TOKENSHIM_RELOCATE__TOKEN",
+        "to-query",
+        "token = \"to-query\"",
+    ),
+    (
+        "TOKENSHIM_RELOCATE__LEGACY_PATHS",
+        "true",
+        "legacy_paths = true",
+    ),
+    ("TOKENSHIM_VERIFY__MODE", "off", "mode = \"off\""),
+    (
+        "TOKENSHIM_VERIFY__ALLOW",
+        "@*:hs.example, ci",
+        "allow = [\"@*:hs.example\", \"ci\"]",
+    ),
+    (
+        "TOKENSHIM_VERIFY__DENY",
+        "@a:hs.example",
+        "deny = [\"@a:hs.example\"]",
+    ),
+    ("TOKENSHIM_VERIFY__LEARN_TTL", "2m", "learn_ttl = \"120s\""),
+    ("TOKENSHIM_VERIFY__VALID_TTL", "1h", "valid_ttl = \"3600s\""),
+    (
+        "TOKENSHIM_VERIFY__UNKNOWN_TTL",
+        "7s",
+        "unknown_ttl = \"7s\"",
+    ),
+    ("TOKENSHIM_VERIFY__ENTRIES", "1000", "entries = 1000"),
+    ("TOKENSHIM_VERIFY__TIMEOUT", "1m", "timeout = \"60s\""),
+    (
+        "TOKENSHIM_VERIFY__ON_FAILURE",
+        "forward",
+        "on_failure = \"forward\"",
+    ),
+    ("TOKENSHIM_VERIFY__BAD_TOKENS", "0", "bad_tokens = 0"),
+    (
+        "TOKENSHIM_VERIFY__BAD_TOKENS_WINDOW",
+        "7s",
+        "bad_tokens_window = \"7s\"",
+    ),
+    (
+        "TOKENSHIM_VERIFY__HOMESERVER",
+        "https://hs.example",
+        "homeserver = \"https://hs.example\"",
+    ),
+    (
+        "TOKENSHIM_VERIFY__INTROSPECTION_ENDPOINT",
+        "http://[::1]:1/a?b=/c",
+        "introspection_endpoint = \"http://[::1]:1/a?b=/c\"",
+    ),
+    ("TOKENSHIM_VERIFY__CLIENT_ID", "a b", "client_id = \"a b\""),
+    (
+        "TOKENSHIM_VERIFY__CLIENT_SECRET_FILE",
+        "/s",
+        "client_secret_file = \"/s\"",
+    ),
+    (
+        "TOKENSHIM_VERIFY__SCOPE",
+        "openid,urn:x:*",
+        "scope = [\"openid\", \"urn:x:*\"]",
+    ),
+    (
+        "TOKENSHIM_VERIFY__SERVER_NAME",
+        "hs.example:8448",
+        "server_name = \"hs.example:8448\"",
+    ),
+    (
+        "TOKENSHIM_VERIFY__TOKENS_FILE",
+        "/tokens",
+        "tokens_file = \"/tokens\"",
     ),
     ("TOKENSHIM_TIMEOUTS__HEAD", "500ms", "head = \"500ms\""),
     ("TOKENSHIM_TIMEOUTS__IDLE", "7s", "idle = \"7s\""),
