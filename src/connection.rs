@@ -5,6 +5,8 @@
 //! it goes on sending is read and dropped for a while (nginx's lingering close),
 //! since closing on unread data would reset the connection and the answer with it.
 
+mod identity;
+
 use std::{io, rc::Rc, task::Poll, time::Duration};
 
 use crate::{
@@ -281,6 +283,13 @@ impl<'w> Connection<'w> {
             // The second plan has its form.
             Verdict::ReadForm => self.refuse(Refusal::Internal, &plan, unread, record).await,
             Verdict::Forward => {
+                if let Some((site, _)) = setup.site(plan.site) {
+                    match self.identify(site, &plan, head).await {
+                        Ok(true) => {}
+                        Ok(false) => return Next::Close,
+                        Err(refusal) => return self.refuse(refusal, &plan, unread, record).await,
+                    }
+                }
                 let Some(_in_flight) = self.worker.begin(settings.limits.in_flight) else {
                     return self.refuse(Refusal::Busy, &plan, unread, record).await;
                 };
@@ -292,7 +301,13 @@ impl<'w> Connection<'w> {
                     input: &mut self.input,
                     record,
                 };
-                match exchange::run(exchange, head).await {
+                let ran = exchange::run(exchange, head).await;
+                if let (Some(touch), Ok(Next::Close | Next::Linger) | Err(_)) = (&plan.touch, &ran)
+                {
+                    // Nobody knows whether it was done.
+                    settings.forget(touch, plan.bearer.as_ref(), false);
+                }
+                match ran {
                     Ok(next) => next,
                     Err(refusal) => {
                         // Of a body that was passed on, nobody knows how much is left.

@@ -62,6 +62,11 @@ enum Attempt {
     Stale,
 }
 
+/// Ends when the client has left.
+pub async fn client_leaves(client: &Shared, input: &mut Buffer) {
+    upload::watch(client, input).await;
+}
+
 /// Forwards the request whose head for the upstream is `head`.
 ///
 /// # Errors

@@ -67,6 +67,28 @@ pub struct Edits<'a> {
     pub names: &'a Names,
     /// What masks the rest of it.
     pub redactor: &'a Redactor,
+    /// Drop the fields that tell the upstream who it is: only we may say that.
+    pub drops_identity: bool,
+}
+
+/// The fields that tell the upstream whose token it was.
+pub const IDENTITY: [&str; 4] = [
+    "X-Matrix-User",
+    "X-Matrix-Device",
+    "X-Token-Scope",
+    "X-Token-Label",
+];
+
+/// Whether a field would pass as one of [`IDENTITY`]: tools that see fields as
+/// variables do not tell `_` from `-`.
+fn is_identity(name: &str) -> bool {
+    let is = |known: &&str| {
+        known.len() == name.len()
+            && known.bytes().zip(name.bytes()).all(|(known, byte)| {
+                known.eq_ignore_ascii_case(&byte) || (known, byte) == (b'-', b'_')
+            })
+    };
+    matches!(name.as_bytes(), [b'x' | b'X', ..]) && IDENTITY.iter().any(is)
 }
 
 /// Appends the fields that pass, in the order and case they came in.
@@ -79,6 +101,7 @@ pub fn push_passing(
 ) {
     for field in fields {
         let passes = match survey::known(field.name) {
+            None if edits.drops_identity && is_identity(field.name) => false,
             None | Some(Known::ContentEncoding | Known::ContentType | Known::UserAgent) => {
                 !is_nominated(field, survey)
             }
@@ -200,6 +223,7 @@ mod tests {
             answers_expect: false,
             names: &Names::default(),
             redactor: &Redactor::default(),
+            drops_identity: true,
         };
         let mut out = Vec::new();
         push_passing(&mut out, head.fields, &survey, peer, &edits);
@@ -219,6 +243,11 @@ mod tests {
                 "hop by hop",
                 "Connection: keep-alive\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nTE: gzip\r\nUpgrade: h2c\r\n",
                 "",
+            ),
+            (
+                "who it is, is for us to say",
+                "X-Matrix-User: @a:b\r\nx_matrix_USER: @a:b\r\nX-Token_Scope: s\r\nX-Matrix-Userx: 1\r\n",
+                "X-Matrix-Userx: 1\r\n",
             ),
             (
                 "nominated",

@@ -27,13 +27,16 @@
 //! 5. **Hygiene.** [`hygiene`] lets your other fields pass in order and case, but for those
 //!    that were meant for this hop only. Your new head has `Authorization: Bearer`, and a
 //!    target that lost its token and no other byte.
-//! 6. **The exchange.** [`exchange`] takes a connection from your route's pool
+//! 6. **Who is this?** If somebody knows tokens here ([`verify`]), what he said of yours is
+//!    remembered, or he is asked; then you go on with your user's name, or get his word.
+//! 7. **The exchange.** [`exchange`] takes a connection from your route's pool
 //!    ([`upstream`]), sends you, and watches both sides: your client may leave, the
 //!    homeserver may answer before you have been sent whole. [`http1::body`] streams both
 //!    bodies. If you asked to become something else, a [`tunnel`] carries you.
-//! 7. **The way back.** [`response`] frames the answer for your client, and takes care that
-//!    no shared cache keeps the answer to your URL and no redirect repeats it.
-//! 8. **The log.** When the last byte is out, or your client is gone, your line is written
+//! 8. **The way back.** [`response`] frames the answer for your client, and takes care that
+//!    no shared cache keeps the answer to your URL and no redirect repeats it. If it says
+//!    that your token is none, [`verify`] learns that.
+//! 9. **The log.** When the last byte is out, or your client is gone, your line is written
 //!    ([`access_log`]): masked by [`redact`], your token as a keyed fingerprint
 //!    ([`secret`]). A thread of its own writes it, so no disk can hold you up.
 //!

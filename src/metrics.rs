@@ -25,15 +25,15 @@ use std::{
 };
 
 use self::{
-    counters::{BOUNDS, ConnectionKind, Counter, Counters, Durations, Row},
+    counters::{BOUNDS, ConnectionKind, Counter, Counters, Durations, Judged, Row},
     exposition::{Seconds, Text},
     family::Family,
     process::Process,
 };
 pub use self::{
     label::{
-        Attempt, ConnectFailure, Handshake, Label, Limit, Log, Method, Protocol, Reason, Reload,
-        Rewrite, Timeout, Tls, TokenSource,
+        Attempt, ConnectFailure, Handshake, Judgement, Label, Limit, Log, Method, Protocol, Reason,
+        Reload, Rewrite, Timeout, Tls, TokenSource, Witness,
     },
     worker::{Finished, Open, Worker},
 };
@@ -242,9 +242,19 @@ impl Sums<'_> {
         self.row(text, &family::TOKEN_SOURCE, |thread| &thread.token_source);
         self.row(text, &family::REWRITES, |thread| &thread.rewrites);
         self.row(text, &family::REJECTIONS, |thread| &thread.rejections);
+        self.verdicts(text);
     }
 
     /// Of some three thousand, those that occurred.
+    fn verdicts(&self, text: &mut Text<'_>) {
+        let mut samples = text.family(&family::VERDICTS);
+        for judged in Judged::ALL {
+            let Judged(judgement, witness) = judged;
+            let count = self.of(|thread| thread.judged.get(*judged));
+            samples.push(&[judgement.as_str(), witness.as_str()], count);
+        }
+    }
+
     fn requests_by_code(&self, text: &mut Text<'_>) {
         let mut samples = text.family(&family::REQUESTS);
         for route in RouteClass::ALL {

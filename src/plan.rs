@@ -3,13 +3,13 @@
 //! This is the pure half of a request: no clock, no socket. It writes the head
 //! for the upstream, or names the answer of our own.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Range};
 
 use smallvec::SmallVec;
 
 use crate::{
     access_log::Record,
-    config::FormBody,
+    config::{FormBody, Profile},
     decimal,
     http1::{
         head::{self, RequestHead, Version},
@@ -18,10 +18,12 @@ use crate::{
     },
     hygiene::{self, Edits, Peer},
     refusal::{Dialect, Malformed, Refusal},
-    relocate::{self, Credential, Relocated},
+    relocate::{self, Credential},
     requirement::{Api, Class, Endpoint},
+    secret::{AccessToken, TokenKey},
     settings::{Settings, Site},
     target::{self, Form, RawTarget},
+    verify::learn::Touch,
 };
 
 /// The path that we answer ourselves, for container probes.
@@ -77,6 +79,12 @@ pub struct Plan {
     pub host: SmallVec<[u8; SHORT_HOST]>,
     /// The form to send in place of the client's body.
     pub form: Option<Vec<u8>>,
+    /// The token, where somebody is to be asked about it.
+    pub bearer: Option<Bearer>,
+    /// Whether the upstream's word about the token is worth remembering.
+    pub teaches: bool,
+    /// Whose verdicts are void once the upstream has done what is asked.
+    pub touch: Option<Touch>,
 }
 
 impl Plan {
@@ -99,7 +107,37 @@ impl Plan {
             long_poll_ms: 0,
             host: SmallVec::new(),
             form: None,
+            bearer: None,
+            teaches: false,
+            touch: None,
         }
+    }
+}
+
+/// The token that a request is authorized with.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    /// What it is known by.
+    pub key: TokenKey,
+    /// Where it stands in the head for the upstream, so that it is held only once;
+    /// empty where nobody will ask for it.
+    place: Range<usize>,
+}
+
+impl Bearer {
+    /// Finds the token in the `head` that it was written to. A place before the field
+    /// would do as well: what matters is the bytes.
+    fn find(key: TokenKey, token: &AccessToken<'_>, head: &[u8]) -> Option<Self> {
+        let bytes = token.expose().as_bytes();
+        let start = memchr::memmem::find(head, bytes)?;
+        let place = start..start.saturating_add(bytes.len());
+        Some(Self { key, place })
+    }
+
+    /// The token itself.
+    #[must_use]
+    pub fn token<'h>(&self, head: &'h [u8]) -> Option<AccessToken<'h>> {
+        AccessToken::from_visible(head.get(self.place.clone())?)
     }
 }
 
@@ -299,10 +337,21 @@ impl<'r, 'f> Parts<'r, 'f> {
             },
             &site.policy,
         );
-        record.credential(&relocated, self.fingerprint(&relocated));
+        let known = relocated
+            .credential
+            .as_ref()
+            .ok()
+            .and_then(Credential::token)
+            .map(|token| self.settings.fingerprint_key.recognise(token));
+        record.credential(&relocated, known.map(|(fingerprint, _)| fingerprint));
         let credential = relocated.credential?;
         let is_missing = matches!(credential, Credential::Absent) && !self.may_hide_token();
-        if endpoint.class == Class::Required && is_missing {
+        let looks = self.looks_at_token(endpoint);
+        // Where we are the only ones who look, what is no token is none, and a place
+        // where we do not look is empty.
+        if (endpoint.class == Class::Required && is_missing)
+            || (looks && site.verifies() && known.is_none())
+        {
             return Err(Refusal::MissingToken);
         }
         plan.is_moved = relocated.cut;
@@ -323,6 +372,18 @@ impl<'r, 'f> Parts<'r, 'f> {
             cut_from: relocated.cut.then_some(relocated.cut_from),
         };
         self.push_head(&rewrite, plan, out);
+        if let (true, Some(token), Some((_, key))) = (looks, rewrite.credential.token(), known) {
+            plan.bearer = Some(if site.verifies() {
+                // Always found; if it were not, nobody could be let in.
+                Bearer::find(key, token, out).ok_or(Refusal::Internal)?
+            } else {
+                Bearer { key, place: 0..0 }
+            });
+            plan.teaches = relocate::may_teach(head.method, target);
+        }
+        if site.policy.profile == Profile::Matrix {
+            plan.touch = relocate::touches(head.method, target);
+        }
         Ok(())
     }
 
@@ -345,12 +406,16 @@ impl<'r, 'f> Parts<'r, 'f> {
         self.head.method == b"POST" && self.survey.length != Length::Zero
     }
 
-    fn fingerprint(&self, relocated: &Relocated<'_>) -> Option<crate::secret::Fingerprint> {
-        match relocated.credential.as_ref().ok()? {
-            Credential::Moved(token) | Credential::Kept(Some(token)) => {
-                Some(self.settings.fingerprint_key.fingerprint(token))
-            }
-            Credential::Absent | Credential::Kept(None) => None,
+    /// Whether somebody is to be asked about the token of this request. Of a homeserver's
+    /// endpoints these are the ones that need one: elsewhere it ignores tokens, or
+    /// knows better than we. Of anything else, all but preflights, which have none.
+    fn looks_at_token(&self, endpoint: Endpoint) -> bool {
+        if self.site.verifier.is_none() {
+            return false;
+        }
+        match self.site.policy.profile {
+            Profile::Matrix => endpoint.class == Class::Required,
+            _ => self.site.verifies() && self.head.method != b"OPTIONS",
         }
     }
 
@@ -374,6 +439,7 @@ impl<'r, 'f> Parts<'r, 'f> {
             answers_expect: plan.form.is_some() || !survey.expects_continue,
             names,
             redactor: &self.settings.redactor,
+            drops_identity: self.site.verifies(),
         };
         hygiene::push_passing(out, head.fields, survey, peer, &edits);
         if let Some(token) = moved {

@@ -16,6 +16,7 @@ use crate::{
     requirement::{self, Class, Endpoint, RouteClass},
     secret::AccessToken,
     target::{self, Form, Part, RawTarget},
+    verify::learn::{self, Touch},
 };
 use query::{Lookup, Names};
 
@@ -121,6 +122,17 @@ pub enum Credential<'r> {
     Kept(Option<AccessToken<'r>>),
     /// This token becomes the request's only `Authorization`.
     Moved(AccessToken<'r>),
+}
+
+impl<'r> Credential<'r> {
+    /// The token, if it is one.
+    #[must_use]
+    pub fn token(&self) -> Option<&AccessToken<'r>> {
+        match self {
+            Self::Moved(token) | Self::Kept(Some(token)) => Some(token),
+            Self::Absent | Self::Kept(None) => None,
+        }
+    }
 }
 
 /// The outcome: what to cut, and what to authorize with.
@@ -249,6 +261,21 @@ pub fn route_class(form: &Form<'_>, profile: Profile) -> RouteClass {
     match (profile, form) {
         (Profile::Matrix, Form::Origin { path, .. }) => RouteClass::of(reveal(*path)),
         (Profile::Generic | Profile::Appservice, _) | (_, Form::Asterisk) => RouteClass::Other,
+    }
+}
+
+/// Whether a homeserver's 401 to this request is about the token that came with it.
+#[must_use]
+pub fn may_teach(method: &[u8], form: &Form<'_>) -> bool {
+    matches!(form, Form::Origin { path, .. } if learn::may_teach(method, reveal(*path)))
+}
+
+/// Whose tokens may be void when this request has been served.
+#[must_use]
+pub fn touches(method: &[u8], form: &Form<'_>) -> Option<Touch> {
+    match form {
+        Form::Origin { path, .. } => learn::touches(method, reveal(*path)),
+        Form::Asterisk => None,
     }
 }
 

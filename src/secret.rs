@@ -49,6 +49,12 @@ impl<'r> AccessToken<'r> {
         visible(trim_spaces(token)).map(Cow::Borrowed).map(Self)
     }
 
+    /// Takes what was a token before and has been written down since.
+    #[must_use]
+    pub fn from_visible(text: &'r [u8]) -> Option<Self> {
+        visible(text).map(Cow::Borrowed).map(Self)
+    }
+
     /// Reveals the secret. Reviewers grep for this name.
     #[must_use]
     pub fn expose(&self) -> &str {

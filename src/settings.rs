@@ -11,11 +11,13 @@ use std::{
 
 use crate::{
     config::{Config, HostPattern, Limits, ProxyHeader, Route, Timeouts, TrustedProxies, Upstream},
+    plan::Bearer,
     redact::Redactor,
     relocate::Policy,
     response::Moved,
     secret::{FingerprintKey, ShortKey},
     tls::{self, TlsError},
+    verify::{Verifier, Verifiers, VerifyError, learn::Touch, rules::Rules},
 };
 
 /// The settings of all workers.
@@ -39,6 +41,8 @@ pub struct Settings {
     pub upstream_tls: Option<Arc<tls::Client>>,
     /// What an upstream connection begins with.
     pub upstream_proxy_protocol: ProxyHeader,
+    /// Who knows tokens; several sites may share one.
+    pub verifiers: Verifiers,
 }
 
 /// One upstream, and the rules for what goes there.
@@ -54,6 +58,10 @@ pub struct Site {
     pub policy: Policy,
     /// What answers to moved requests gain.
     pub moved: Moved,
+    /// Who knows its tokens, if anybody is to be asked.
+    pub verifier: Option<Arc<Verifier>>,
+    /// Whose tokens may come in.
+    pub rules: Rules,
 }
 
 /// Why the configuration cannot be used, though it can be read.
@@ -83,6 +91,9 @@ pub enum SettingsError {
     /// TLS towards upstreams.
     #[error(transparent)]
     UpstreamTls(#[from] TlsError),
+    /// Who knows tokens.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
 }
 
 impl Settings {
@@ -98,7 +109,12 @@ impl Settings {
         } else {
             None
         };
-        let sites: Vec<Site> = config.routes.iter().map(Site::from).collect();
+        let verifiers = Verifiers::new(config, previous.map(|previous| &previous.verifiers))?;
+        let sites: Vec<Site> = config
+            .routes
+            .iter()
+            .map(|route| Site::new(route, verifiers.of(route)))
+            .collect();
         let parameters: Vec<&[u8]> = sites
             .iter()
             .flat_map(|site| site.policy.names.as_slice())
@@ -118,7 +134,15 @@ impl Settings {
             is_own_key,
             upstream_tls,
             upstream_proxy_protocol: config.upstream_proxy_protocol,
+            verifiers,
         })
+    }
+
+    /// Whatever is remembered of the tokens in `touch` may be void; `bearer` is the
+    /// token of the request that did it, or, unless that `is_certain`, may have.
+    pub fn forget(&self, touch: &Touch, bearer: Option<&Bearer>, is_certain: bool) {
+        let key = bearer.map(|bearer| bearer.key);
+        self.verifiers.forget(touch, key, is_certain);
     }
 
     /// Whether an upstream connection may carry requests of several clients.
@@ -131,9 +155,11 @@ impl Settings {
     }
 }
 
-impl From<&Route> for Site {
-    fn from(route: &Route) -> Self {
+impl Site {
+    fn new(route: &Route, verifier: Option<Arc<Verifier>>) -> Self {
         Self {
+            verifier,
+            rules: Rules::from(&route.check),
             host: route.host.clone(),
             path: route.path.clone(),
             upstream: route.upstream.clone(),
@@ -144,9 +170,15 @@ impl From<&Route> for Site {
             },
         }
     }
-}
 
-impl Site {
+    /// Whether a token must be known before a request may pass.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        self.verifier
+            .as_ref()
+            .is_some_and(|verifier| verifier.asks())
+    }
+
     /// Whether requests to this host belong here. `host` may have a port.
     #[must_use]
     pub fn is_for_host(&self, host: &[u8]) -> bool {
@@ -257,6 +289,8 @@ mod tests {
                     legacy_paths: false,
                 },
                 moved: Moved::default(),
+                verifier: None,
+                rules: Rules::default(),
             };
             assert_eq!(site.is_for_host(asked.as_bytes()), expected, "case: {name}");
         }

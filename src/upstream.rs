@@ -4,7 +4,7 @@
 //! kept for less time than any server keeps it, it is asked for a sign of
 //! closing before it is used, and the exchange may try once more on a new one.
 
-mod addresses;
+pub(crate) mod addresses;
 mod connect;
 mod http2;
 

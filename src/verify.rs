@@ -8,6 +8,26 @@
 //!
 //! Verdicts are kept in [`memory`] under keyed hashes. No token is kept.
 
+pub mod ask;
+pub mod bad_tokens;
+pub mod breaker;
+pub mod client;
+pub mod evidence;
+pub mod introspect;
+pub mod learn;
+pub mod memory;
+pub mod rules;
+pub mod tokens;
+pub mod verifier;
+pub mod verifiers;
+pub mod whoami;
+
+pub use self::{
+    evidence::Evidence,
+    verifier::Verifier,
+    verifiers::{Verifiers, VerifyError},
+};
+
 /// What the issuer says of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -20,6 +40,9 @@ pub enum Verdict {
     },
     /// It is good, but its user is locked.
     Locked,
+    /// It is good, but not for what is behind us: it lacks a scope that is asked for, or
+    /// belongs to somebody whom we cannot name.
+    Unfit,
 }
 
 /// Whose a token is. What the issuer did not say is `None`.

@@ -7,15 +7,20 @@ use crate::{
     access_log::Record,
     clock,
     http1::{
-        body::{BodyError, Incoming, Outgoing, Relay},
+        body::{BodyError, Copy, Incoming, Outgoing, Relay},
         buffer::Buffer,
         head, response,
         stream::{self, Shared},
     },
     http2::client,
+    metrics::{Judgement, Witness},
     plan::Plan,
     response::{Context, push_head, push_interim},
-    settings::Settings,
+    settings::{Settings, Site},
+    verify::{
+        Evidence,
+        learn::{LONGEST_BODY, Lesson},
+    },
     worker::{Phase, Worker},
 };
 
@@ -66,10 +71,12 @@ enum Begin {
         outgoing: Outgoing,
         client_stays: bool,
         upstream_stays: bool,
+        /// What may be learned of it.
+        evidence: Option<Box<Evidence>>,
     },
 }
 
-impl Download<'_> {
+impl<'a> Download<'a> {
     pub(super) async fn run(mut self) -> Result<Answered, ResponseError> {
         let mut out = self.worker.lend_head();
         loop {
@@ -92,9 +99,15 @@ impl Download<'_> {
                     outgoing,
                     client_stays,
                     upstream_stays,
+                    evidence,
                 } => {
                     self.progress.is_begun.set(true);
-                    let timeouts = &self.settings.timeouts;
+                    let (timeouts, lessons) = (&self.settings.timeouts, self.lessons());
+                    let learn = |body: &[u8]| {
+                        if let Some(lesson) = evidence.as_ref().and_then(|it| it.lesson(body)) {
+                            lessons.learn(lesson);
+                        }
+                    };
                     let relay = Relay {
                         source: self.upstream,
                         input: self.input,
@@ -105,6 +118,9 @@ impl Download<'_> {
                         most: None,
                         least_rate: None,
                         sink_timeout: timeouts.send,
+                        copy: evidence
+                            .as_ref()
+                            .map(|_| Copy::of_up_to(LONGEST_BODY, &learn)),
                     };
                     relay.run(&mut out, self.record.bytes()).await?;
                     self.worker.return_head(out);
@@ -213,12 +229,28 @@ impl Download<'_> {
         };
         let next = push_head(out, &head, &context);
         self.record.status(head.status);
+        if let (Some(touch), 200..300) = (&plan.touch, head.status) {
+            // Before the client can know that it is done.
+            self.settings.forget(touch, plan.bearer.as_ref(), true);
+        }
+        let evidence =
+            (head.status == 401 && plan.teaches).then(|| Box::new(Evidence::begin(head.fields)));
         Ok(Begin::Final {
+            evidence,
             incoming: Incoming::new(head.length),
             outgoing: next.outgoing,
             client_stays: next.keep_alive,
             upstream_stays: head.keep_alive,
         })
+    }
+
+    /// Who learns from what the upstream says.
+    fn lessons(&self) -> Lessons<'a> {
+        Lessons {
+            worker: self.worker,
+            plan: self.plan,
+            site: self.settings.sites.get(self.plan.site),
+        }
     }
 
     /// Sends and empties `out`.
@@ -243,6 +275,25 @@ async fn lose_patience(progress: &Progress, patience: Duration) {
             .is_some_and(|deadline| deadline <= clock::now())
         {
             return;
+        }
+    }
+}
+
+/// Who learns from what the upstream says of a token.
+struct Lessons<'a> {
+    worker: &'a Worker,
+    plan: &'a Plan,
+    site: Option<&'a Site>,
+}
+
+impl Lessons<'_> {
+    /// The upstream knows no such token.
+    fn learn(&self, lesson: Lesson) {
+        let verifier = self.site.and_then(|site| site.verifier.as_ref());
+        if let (Some(verifier), Some(bearer)) = (verifier, &self.plan.bearer) {
+            verifier.learn(bearer.key, lesson, self.plan.client, clock::now());
+            let metrics = &self.worker.metrics;
+            metrics.judged(Judgement::Unknown, Witness::Upstream);
         }
     }
 }

@@ -58,6 +58,7 @@ impl Upload<'_> {
                 most: limits.body_size,
                 least_rate: limits.body_rate,
                 sink_timeout: timeouts.send,
+                copy: None,
             };
             relay.run(head, self.moved).await
         };

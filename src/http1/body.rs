@@ -3,7 +3,7 @@
 //! One piece at a time: the source is read again only when the sink has taken
 //! what there was, so a slow reader slows the sender and nobody buffers.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use super::{
     buffer::Buffer,
@@ -179,6 +179,50 @@ pub struct Relay<'a> {
     pub least_rate: Option<u64>,
     /// How long the sink may take nothing.
     pub sink_timeout: Duration,
+    /// Who gets a copy.
+    pub copy: Option<Copy<'a>>,
+}
+
+/// A copy of a short body that is passed on, shown to somebody before the receiver can
+/// have the end of it.
+pub struct Copy<'a> {
+    bytes: Vec<u8>,
+    most: usize,
+    is_too_long: bool,
+    show: &'a dyn Fn(&[u8]),
+}
+
+impl<'a> Copy<'a> {
+    /// Copies bodies of up to `most` bytes; `show` gets them whole.
+    #[must_use]
+    pub fn of_up_to(most: usize, show: &'a dyn Fn(&[u8])) -> Self {
+        Self {
+            bytes: Vec::new(),
+            most,
+            is_too_long: false,
+            show,
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        if self.is_too_long || piece.len() > self.most.saturating_sub(self.bytes.len()) {
+            self.is_too_long = true;
+        } else {
+            self.bytes.extend_from_slice(piece);
+        }
+    }
+
+    fn end(&self) {
+        if !self.is_too_long {
+            (self.show)(&self.bytes);
+        }
+    }
+}
+
+impl fmt::Debug for Copy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Copy").finish_non_exhaustive()
+    }
 }
 
 /// How a sender keeps up.
@@ -241,6 +285,12 @@ impl Relay<'_> {
                         chunked::push_size(framing, len);
                     }
                     let end = self.plain_end_behind(len);
+                    if let Some(copy) = &mut self.copy {
+                        copy.take(self.input.filled().get(..len).unwrap_or_default());
+                        if end.is_some() {
+                            copy.end();
+                        }
+                    }
                     let suffix: &[u8] = match (self.outgoing, end) {
                         (Outgoing::Raw, _) => b"",
                         (Outgoing::Chunked, None) => b"\r\n",
@@ -264,6 +314,9 @@ impl Relay<'_> {
                 }
                 Front::End { skip, trailers } => {
                     self.input.consume(skip);
+                    if let Some(copy) = &self.copy {
+                        copy.end();
+                    }
                     if self.outgoing == Outgoing::Chunked {
                         let section = self.input.filled().get(..trailers).unwrap_or_default();
                         chunked::push_end(framing, section)?;
@@ -291,7 +344,7 @@ impl Relay<'_> {
     /// How much there is to come that may pass without our looking at it.
     fn opaque(&self) -> u64 {
         match (&self.incoming.0, self.outgoing) {
-            (State::Sized(left), Outgoing::Raw) => *left,
+            (State::Sized(left), Outgoing::Raw) if self.copy.is_none() => *left,
             _ => 0,
         }
     }

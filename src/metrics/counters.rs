@@ -13,8 +13,8 @@ use std::{
 use super::{
     code,
     label::{
-        Attempt, ConnectFailure, Handshake, Label, Limit, Method, Protocol, Reason, Rewrite,
-        Timeout, Tls, TokenSource,
+        Attempt, ConnectFailure, Handshake, Judgement, Label, Limit, Method, Protocol, Reason,
+        Rewrite, Timeout, Tls, TokenSource, Witness,
     },
 };
 use crate::{access_log::Ending, requirement::RouteClass};
@@ -150,6 +150,36 @@ impl Label for ConnectionKind {
     }
 }
 
+/// What was said of a token, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged(pub(super) Judgement, pub(super) Witness);
+
+impl Label for Judged {
+    const ALL: &'static [Self] = &[
+        Self(Judgement::Valid, Witness::Memory),
+        Self(Judgement::Valid, Witness::Issuer),
+        Self(Judgement::Valid, Witness::Upstream),
+        Self(Judgement::Unknown, Witness::Memory),
+        Self(Judgement::Unknown, Witness::Issuer),
+        Self(Judgement::Unknown, Witness::Upstream),
+        Self(Judgement::Locked, Witness::Memory),
+        Self(Judgement::Locked, Witness::Issuer),
+        Self(Judgement::Locked, Witness::Upstream),
+        Self(Judgement::NoAnswer, Witness::Memory),
+        Self(Judgement::NoAnswer, Witness::Issuer),
+        Self(Judgement::NoAnswer, Witness::Upstream),
+    ];
+
+    fn index(self) -> usize {
+        let Self(judgement, witness) = self;
+        judgement.index() * Witness::ALL.len() + witness.index()
+    }
+
+    fn as_str(self) -> &'static str {
+        self.0.as_str()
+    }
+}
+
 /// All counters of one thread, apart from those of any other: two cache lines,
 /// since processors fetch them in pairs.
 #[derive(Debug)]
@@ -164,6 +194,7 @@ pub(super) struct Counters {
     pub(super) response_body_bytes: Counter,
     pub(super) durations: [Durations; ROUTES],
     pub(super) rejections: Row<Reason, { Reason::ALL.len() }>,
+    pub(super) judged: Row<Judged, { Judged::ALL.len() }>,
     pub(super) upstream_connects: Counter,
     pub(super) connect_errors: Row<ConnectFailure, { ConnectFailure::ALL.len() }>,
     pub(super) accepted: Counter,
@@ -188,6 +219,7 @@ impl Counters {
             response_body_bytes: Counter::default(),
             durations: Default::default(),
             rejections: Row::default(),
+            judged: Row::default(),
             upstream_connects: Counter::default(),
             connect_errors: Row::default(),
             accepted: Counter::default(),

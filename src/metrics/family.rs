@@ -63,6 +63,8 @@ families! {
         "Requests that lost a token from URL or form, by what became of it.";
     REJECTIONS = "tokenshim_rejections_total", Counter, ["reason"],
         "Requests that got an error of our own.";
+    VERDICTS = "tokenshim_verdicts_total", Counter, ["verdict", "witness"],
+        "What was said of tokens, and by whom.";
     UPSTREAM_REQUESTS = "tokenshim_upstream_requests_total", Counter, ["connection"],
         "Attempts to send a request upstream, by the connection it got.";
     UPSTREAM_CONNECTS = "tokenshim_upstream_connects_total", Counter, [],

@@ -11,6 +11,7 @@ use crate::{
     refusal::Refusal,
     relocate::{Credential, Relocated, Source},
     requirement::RouteClass,
+    verify::Verdict,
 };
 
 /// A closed list of label values.
@@ -82,6 +83,42 @@ list!(Ending {
     UpstreamTimeout = "upstream_timeout",
     Drained = "drained",
 });
+
+labels! {
+    /// What is said of a token.
+    Judgement {
+        /// It is good.
+        Valid = "valid",
+        /// It is none.
+        Unknown = "unknown",
+        /// It is good, but its user is locked.
+        Locked = "locked",
+        /// Nothing: nobody could be asked.
+        NoAnswer = "no_answer",
+    }
+}
+
+impl From<&Verdict> for Judgement {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Valid(_) | Verdict::Unfit => Self::Valid,
+            Verdict::Unknown { .. } => Self::Unknown,
+            Verdict::Locked => Self::Locked,
+        }
+    }
+}
+
+labels! {
+    /// Who says something of a token.
+    Witness {
+        /// What is remembered.
+        Memory = "memory",
+        /// The issuer, asked.
+        Issuer = "issuer",
+        /// The upstream, in an answer that passed.
+        Upstream = "upstream",
+    }
+}
 
 labels! {
     /// A request's method.

@@ -6,10 +6,10 @@ use std::{cell::Cell, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     code,
-    counters::{ConnectionKind, Counters},
+    counters::{ConnectionKind, Counters, Judged},
     label::{
-        Attempt, ConnectFailure, Handshake, Label as _, Limit, Method, Protocol, Reason, Rewrite,
-        Timeout, Tls, TokenSource,
+        Attempt, ConnectFailure, Handshake, Judgement, Label as _, Limit, Method, Protocol, Reason,
+        Rewrite, Timeout, Tls, TokenSource, Witness,
     },
 };
 use crate::{access_log::Ending, refusal::Refusal, requirement::RouteClass};
@@ -113,6 +113,11 @@ impl Worker {
     /// A token was moved or cut.
     pub fn rewritten(&self, rewrite: Rewrite) {
         self.counters.rewrites.add(rewrite, 1);
+    }
+
+    /// Something was said of a token.
+    pub fn judged(&self, judgement: Judgement, witness: Witness) {
+        self.counters.judged.add(Judged(judgement, witness), 1);
     }
 
     /// A request goes to the upstream.

@@ -21,7 +21,7 @@ const SICK: Duration = Duration::from_secs(10);
 
 /// The addresses behind one host and port.
 #[derive(Debug)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     host: String,
     port: u16,
     /// Whether there is nothing to resolve.
@@ -37,7 +37,7 @@ struct Candidate {
 }
 
 impl Addresses {
-    pub(super) fn new(host: &str, port: u16) -> Self {
+    pub(crate) fn new(host: &str, port: u16) -> Self {
         let literal = host.parse::<IpAddr>().ok();
         let known = literal.map(|address| Candidate {
             address: SocketAddr::new(address, port),
@@ -54,7 +54,7 @@ impl Addresses {
 
     /// Whether the resolver should be asked. As long as nothing is known, by everybody:
     /// who did not would have nothing to try.
-    pub(super) fn is_stale(&self, now: Instant) -> bool {
+    pub(crate) fn is_stale(&self, now: Instant) -> bool {
         if self.known.borrow().is_empty() {
             return true;
         }
@@ -66,7 +66,7 @@ impl Addresses {
     }
 
     /// Whether a connection to `address` may still be used.
-    pub(super) fn contain(&self, address: SocketAddr) -> bool {
+    pub(crate) fn contain(&self, address: SocketAddr) -> bool {
         self.known
             .borrow()
             .iter()
@@ -78,7 +78,7 @@ impl Addresses {
     /// # Errors
     ///
     /// The resolver's, or `NotFound` if it knows the name but no address.
-    pub(super) async fn resolve(&self) -> io::Result<()> {
+    pub(crate) async fn resolve(&self) -> io::Result<()> {
         // Set first: of many requests at once, one asks.
         self.resolved.set(Some(clock::now()));
         let found = match tokio::net::lookup_host((self.host.as_str(), self.port)).await {
@@ -123,7 +123,7 @@ impl Addresses {
 
     /// All addresses in the order to try: those that work in the resolver's
     /// order, then those that failed, the longest ago first.
-    pub(super) fn in_order(&self, now: Instant) -> Vec<SocketAddr> {
+    pub(crate) fn in_order(&self, now: Instant) -> Vec<SocketAddr> {
         let mut candidates = self.known.borrow().clone();
         candidates
             .sort_by_key(|candidate| candidate.failed.filter(|at| now.duration_since(*at) < SICK));
@@ -134,7 +134,7 @@ impl Addresses {
     }
 
     /// Notes how an attempt to connect went.
-    pub(super) fn note(&self, address: SocketAddr, works: bool, now: Instant) {
+    pub(crate) fn note(&self, address: SocketAddr, works: bool, now: Instant) {
         let mut known = self.known.borrow_mut();
         if let Some(candidate) = known
             .iter_mut()

@@ -1,0 +1,39 @@
+//! A 401 of the upstream on its way to the client, seen whole before it is believed.
+
+use super::learn::{self, Lesson};
+use crate::http1::head::Field;
+
+/// What the head of a 401 says of its body.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    content_type: Option<Vec<u8>>,
+    content_encoding: Option<Vec<u8>>,
+}
+
+impl Evidence {
+    /// Begins with the head's fields.
+    #[must_use]
+    pub fn begin(fields: &[Field<'_>]) -> Self {
+        let value = |name: &str| {
+            let field = fields
+                .iter()
+                .find(|field| field.name.eq_ignore_ascii_case(name));
+            field.map(|field| field.value.to_vec())
+        };
+        Self {
+            content_type: value("content-type"),
+            content_encoding: value("content-encoding"),
+        }
+    }
+
+    /// What it teaches, with the whole body.
+    #[must_use]
+    pub fn lesson(&self, body: &[u8]) -> Option<Lesson> {
+        learn::lesson(
+            401,
+            self.content_type.as_deref(),
+            self.content_encoding.as_deref(),
+            body,
+        )
+    }
+}

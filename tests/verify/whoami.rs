@@ -1,0 +1,258 @@
+//! `whoami`: a homeserver is asked, and a tool without authentication is protected.
+
+use std::{io::Write as _, sync::Arc, thread};
+
+use super::{
+    UNKNOWN, answer, json, request,
+    support::{
+        Shim,
+        upstream::{Then, Upstream, nobody},
+        wire::find,
+    },
+    token,
+};
+
+const ALICE: &str = r#"{"user_id":"@alice:hs","device_id":"DEV","is_guest":false}"#;
+const GUEST: &str = r#"{"user_id":"@1:hs","is_guest":true}"#;
+const LOCKED: &str =
+    r#"{"errcode":"M_USER_LOCKED","error":"User account has been locked","soft_logout":true}"#;
+
+/// Says of each token what its name says. Of a live one it says so until `/logout`.
+fn homeserver() -> Upstream {
+    let dead = std::sync::Mutex::new(Vec::new());
+    Upstream::start(move |request, wire| {
+        let token = token(request);
+        let is_dead = dead.lock().unwrap().contains(&token);
+        let answer = if request.head.starts_with(b"POST /_matrix/client/v3/logout") {
+            dead.lock().unwrap().push(token);
+            json("200 OK", "{}")
+        } else if find(&request.head, b"/_synapse/admin/v1/users/").is_some() {
+            let is_admin = token.starts_with("ADMIN");
+            json("200 OK", &format!(r#"{{"admin":{is_admin}}}"#))
+        } else if is_dead {
+            json("401 Unauthorized", UNKNOWN)
+        } else {
+            match token.split('-').next().unwrap_or_default() {
+                "ALICE" | "ADMIN" => json("200 OK", ALICE),
+                "GUEST" => json("200 OK", GUEST),
+                "LOCKED" => json("401 Unauthorized", LOCKED),
+                "MISSING" => json("401 Unauthorized", r#"{"errcode":"M_MISSING_TOKEN"}"#),
+                "FORBIDDEN" => json("403 Forbidden", r#"{"errcode":"M_FORBIDDEN"}"#),
+                "LIMITED" => json("429 Too Many Requests", r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                "FAILED" => json("500 Internal Server Error", UNKNOWN),
+                "HTML" => answer("401 Unauthorized", "Content-Type: text/html\r\n", UNKNOWN),
+                "CLOSED" => return Then::Close,
+                _ => json("401 Unauthorized", UNKNOWN),
+            }
+        };
+        wire.stream.write_all(&answer).unwrap();
+        Then::Keep
+    })
+}
+
+/// A shim before a homeserver, and by `Host: tool` before a tool that it protects.
+fn protected(homeserver: &str, tool: &Upstream, rules: &str) -> Shim {
+    let config = format!(
+        "[[route]]\nhost = \"tool\"\nupstream = \"{}\"\nprofile = \"generic\"\nverify = \"whoami\"\n{rules}\n\
+         [verify]\nhomeserver = \"{homeserver}\"\ntimeout = \"2s\"\nbad_tokens = 0\n",
+        tool.url()
+    );
+    Shim::start(homeserver, &config)
+}
+
+fn to_tool(token: &str) -> String {
+    request("GET", "/", token).replace("Host: h", "Host: tool")
+}
+
+#[test]
+fn what_the_homeserver_says_is_what_the_client_gets() {
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let shim = protected(&homeserver.url(), &tool, "");
+    let unverified =
+        r#"{"errcode":"M_UNKNOWN","error":"The access token cannot be verified at the moment"}"#;
+    let forbidden = r#"{"errcode":"M_FORBIDDEN","error":"You are not allowed in here"}"#;
+    // Five failures in a row would open the breaker: good ones lie between.
+    let cases = [
+        ("a user", "ALICE-1", 200, "{}"),
+        ("a user again, from memory", "ALICE-1", 200, "{}"),
+        ("unknown", "DEAD-1", 401, UNKNOWN),
+        ("unknown again, from memory", "DEAD-1", 401, UNKNOWN),
+        ("locked", "LOCKED-1", 401, LOCKED),
+        ("a guest", "GUEST-1", 403, forbidden),
+        ("another 401", "MISSING-1", 503, unverified),
+        ("403", "FORBIDDEN-1", 503, unverified),
+        ("429", "LIMITED-1", 503, unverified),
+        ("a user between", "ALICE-2", 200, "{}"),
+        ("500", "FAILED-1", 503, unverified),
+        ("a 401 that is HTML", "HTML-1", 503, unverified),
+        ("no answer", "CLOSED-1", 503, unverified),
+    ];
+    for (name, token, status, body) in cases {
+        let answer = shim.connect().ask(to_tool(token));
+        assert_eq!(answer.status(), status, "case: {name}");
+        assert_eq!(
+            String::from_utf8(answer.body.clone()).unwrap(),
+            body,
+            "case: {name}"
+        );
+        assert_eq!(
+            answer.field("retry-after").is_some(),
+            status == 503,
+            "case: {name}"
+        );
+        assert_eq!(
+            tool.take().len(),
+            usize::from(status == 200),
+            "case: {name}"
+        );
+    }
+    let written = shim.stop();
+    for token in ["ALICE-", "DEAD-", "LOCKED-", "CLOSED-"] {
+        assert_eq!(find(&written.all(), token.as_bytes()), None, "{token}");
+    }
+}
+
+#[test]
+fn nobody_gets_in_without_a_token() {
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let shim = protected(&homeserver.url(), &tool, "");
+    let bare = |fields: &str| format!("GET / HTTP/1.1\r\nHost: tool\r\n{fields}\r\n");
+    let cases = [
+        ("none", bare(""), 401),
+        ("an empty one", bare("Authorization: Bearer \r\n"), 401),
+        ("another scheme", bare("Authorization: Basic QUxJQ0U6MQ==\r\n"), 401),
+        ("in the query", "GET /?access_token=ALICE-1 HTTP/1.1\r\nHost: tool\r\n\r\n".into(), 200),
+        ("in a form we cannot read",
+            "POST / HTTP/1.1\r\nHost: tool\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 2\r\n\r\n{}".into(), 401),
+        ("a preflight", "OPTIONS / HTTP/1.1\r\nHost: tool\r\n\r\n".into(), 200),
+        ("a path that Matrix leaves open", "GET /_matrix/client/versions HTTP/1.1\r\nHost: tool\r\n\r\n".into(), 401),
+    ];
+    for (name, request, status) in cases {
+        let answer = shim.connect().ask(&request);
+        assert_eq!(answer.status(), status, "case: {name}");
+        assert_eq!(
+            tool.take().len(),
+            usize::from(status == 200),
+            "case: {name}"
+        );
+    }
+}
+
+#[test]
+fn the_tool_is_told_who_it_is_and_by_nobody_else() {
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let shim = protected(&homeserver.url(), &tool, "");
+    let forged =
+        "Host: tool\r\nX-Matrix-User: @root:hs\r\nx_matrix_device: ROOT\r\nX-Token-Scope: all";
+    let answer = shim
+        .connect()
+        .ask(to_tool("ALICE-1").replace("Host: tool", forged));
+    assert_eq!(answer.status(), 200);
+    let seen = tool.take().pop().unwrap();
+    let head = String::from_utf8(seen.head.clone()).unwrap();
+    assert_eq!(seen.field("x-matrix-user").as_deref(), Some("@alice:hs"));
+    assert_eq!(seen.field("x-matrix-device").as_deref(), Some("DEV"));
+    assert!(!head.contains("@root") && !head.contains("ROOT"), "{head}");
+    assert!(
+        !head.to_ascii_lowercase().contains("x-token-scope"),
+        "{head}"
+    );
+}
+
+#[test]
+fn rules_say_whose_tokens_come_in() {
+    let cases = [
+        ("everybody but guests", "", [200, 200, 403]),
+        ("one user", "allow = [\"@alice:hs\"]", [200, 200, 403]),
+        ("another user", "allow = [\"@bob:hs\"]", [403, 403, 403]),
+        ("a server", "allow = [\"@*:hs\"]", [200, 200, 403]),
+        ("administrators", "allow = [\"admins\"]", [403, 200, 403]),
+        (
+            "guests too",
+            "allow = [\"@alice:hs\", \"guests\"]",
+            [200, 200, 200],
+        ),
+        ("not her", "deny = [\"@alice:hs\"]", [403, 403, 403]),
+        (
+            "denied is stronger",
+            "allow = [\"admins\"]\ndeny = [\"@*:hs\"]",
+            [403, 403, 403],
+        ),
+    ];
+    for (name, rules, expected) in cases {
+        let (homeserver, tool) = (homeserver(), Upstream::plain());
+        let shim = protected(&homeserver.url(), &tool, rules);
+        let statuses = ["ALICE-1", "ADMIN-1", "GUEST-1"]
+            .map(|token| shim.connect().ask(to_tool(token)).status());
+        assert_eq!(statuses, expected, "case: {name}");
+    }
+}
+
+#[test]
+fn many_requests_with_one_token_are_one_question() {
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let shim = Arc::new(protected(&homeserver.url(), &tool, ""));
+    let clients: Vec<_> = (0..100)
+        .map(|_| {
+            let shim = Arc::clone(&shim);
+            thread::spawn(move || shim.connect().ask(to_tool("ALICE-1")).status())
+        })
+        .collect();
+    for client in clients {
+        assert_eq!(client.join().unwrap(), 200);
+    }
+    let questions = homeserver.take();
+    let count = questions
+        .iter()
+        .filter(|question| find(&question.head, b"/account/whoami").is_some())
+        .count();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn a_logout_on_one_route_is_felt_on_all() {
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let shim = protected(&homeserver.url(), &tool, "");
+    assert_eq!(shim.connect().ask(to_tool("ALICE-1")).status(), 200);
+    let logout = request("POST", "/_matrix/client/v3/logout", "ALICE-1");
+    assert_eq!(shim.connect().ask(logout).status(), 200);
+    assert_eq!(shim.connect().ask(to_tool("ALICE-1")).status(), 401);
+}
+
+#[test]
+fn an_issuer_that_is_away_is_no_reason_for_a_401() {
+    let tool = Upstream::plain();
+    let shim = protected(&nobody(), &tool, "");
+    for number in 0..20 {
+        let answer = shim.connect().ask(to_tool(&format!("ALICE-{number}")));
+        assert_eq!(answer.status(), 503);
+        assert!(answer.field("retry-after").is_some());
+    }
+    assert_eq!(tool.take().len(), 0);
+    let stderr = shim.stderr().wait_for("the breaker", |log| {
+        let text = String::from_utf8_lossy(log).into_owned();
+        text.contains("is not asked for a while").then_some(text)
+    });
+    assert!(!stderr.contains("ALICE"), "{stderr}");
+}
+
+#[test]
+fn what_nobody_can_verify_may_be_let_through() {
+    let tool = Upstream::plain();
+    let config = format!(
+        "[relocate]\nprofile = \"generic\"\n[verify]\nmode = \"whoami\"\non_failure = \"forward\"\nhomeserver = \"{}\"\n",
+        nobody()
+    );
+    let shim = Shim::start(&tool.url(), &config);
+    let forged =
+        request("GET", "/", "ALICE-1").replace("Host: h", "Host: h\r\nX-Matrix-User: @root:hs");
+    assert_eq!(shim.connect().ask(forged).status(), 200);
+    let seen = tool.take().pop().unwrap();
+    assert_eq!(seen.field("x-matrix-user"), None, "nobody knows who it is");
+    let bare = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    assert_eq!(
+        shim.connect().ask(bare).status(),
+        401,
+        "no token is no token"
+    );
+}
