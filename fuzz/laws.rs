@@ -3,13 +3,21 @@
 //! The fuzzer runs them for hours, `tests/fuzz_seeds.rs` for a moment on every
 //! build: on the seeds, and on random bytes made of what confuses parsers.
 
-#![allow(dead_code, reason = "each fuzz target uses one of them")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each fuzz target uses one of them"
+)]
+
+mod issuers;
 
 use std::{
+    io::Write as _,
     pin::pin,
     task::{Context, Poll, Waker},
 };
 
+use flate2::{Compression, write::GzEncoder};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use tokenshim::{
     http1::{
@@ -25,14 +33,23 @@ use tokenshim::{
         heads::{Event, Heads},
         paths, request,
     },
+    percent,
     proxy_protocol::{self, Parsed, ReadError, Version},
     redact::{self, MASK},
     relocate::{
-        field,
+        appservice, field,
         query::{self, Lookup, Names},
     },
+    requirement,
+    secret::AccessToken,
     target::{self, Part, RawTarget},
+    verify::{
+        learn::{self, Lesson, Touch},
+        tokens::{Line, Tokens},
+    },
 };
+
+pub(crate) use self::issuers::{introspection, whoami};
 
 /// A query: nothing is left behind the cut, and nothing else is changed.
 pub(crate) fn relocation(text: &[u8]) {
@@ -63,6 +80,24 @@ pub(crate) fn relocation(text: &[u8]) {
         assert!(!target::has_sloppy(&strict, part), "still sloppy");
         assert_eq!(tokens(&strict), 0, "encoding made a token");
     }
+    to_a_bridge(text, &cut);
+}
+
+/// The same query on its way to an old bridge: one token, and the rest is as it was.
+fn to_a_bridge(text: &[u8], cut: &[u8]) {
+    const TOKEN: &str = "SECRET+/&;%41#=";
+    let mut target = [b"/?", cut].concat();
+    appservice::push_token(&mut target, 0, b"access_token", TOKEN);
+    assert!(target[2..].starts_with(cut), "another byte changed");
+    let query = &target[2..];
+    let found = Lookup::default().and(query, &Names::default());
+    let value = percent::decode(found.first.unwrap());
+    assert_eq!(found.pairs, 1, "not one token");
+    assert!(value.eq(TOKEN.bytes()), "another token");
+    assert_eq!(by_another_parser(query), 1, "another parser finds more");
+    let (front, rest) = appservice::legacy(text);
+    assert!(text.ends_with(rest), "not the end of the path");
+    assert!(front.is_empty() || !rest.is_empty(), "only a front");
 }
 
 fn tokens(query: &[u8]) -> usize {
@@ -229,6 +264,34 @@ pub(crate) fn proxy_protocol(bytes: &[u8]) {
         (Err(bad), Err(ReadError::Bad(same))) => assert_eq!(bad, same),
         (parsed, read) => panic!("{parsed:?}, but {read:?}"),
     }
+}
+
+/// A tokens file: labels are single and fit into a field, the ends of lines do not
+/// matter, and a line more is found.
+pub(crate) fn tokens_file(text: &[u8]) {
+    let tokens = match Tokens::parse(text) {
+        Ok(tokens) => tokens,
+        Err(bad) => {
+            let lines = text.split(|&byte| byte == b'\n').count();
+            return assert!((1..=lines).contains(&bad.line), "no such line");
+        }
+    };
+    let mut labels: Vec<_> = tokens.labels().map(str::to_owned).collect();
+    let is_visible = |label: &String| label.bytes().all(|byte| byte.is_ascii_graphic());
+    assert!(labels.iter().all(is_visible), "a label that is no word");
+    let lines: Vec<_> = text.split(|&byte| byte == b'\n').collect();
+    let windows = Tokens::parse(&lines.join(&b"\r\n"[..])).unwrap();
+    assert!(windows.labels().eq(&labels), "CRLF");
+    let token = AccessToken::from_text(b"FAKE").unwrap();
+    let line = Line::new("one-more", [7; 16], &token).unwrap();
+    if !labels.iter().any(|label| label == "one-more") {
+        let more = [text, b"\n", line.to_string().as_bytes()].concat();
+        let more = Tokens::parse(&more).unwrap();
+        assert_eq!(more.find(&token), Some("one-more"));
+    }
+    labels.sort_unstable();
+    labels.dedup();
+    assert_eq!(labels.len(), tokens.len(), "a label twice");
 }
 
 fn say_again(endpoints: Option<proxy_protocol::Endpoints>) {
@@ -399,4 +462,45 @@ fn pass(wire: &[u8], step: usize) -> Passed {
     heads.end();
     out.extend_from_slice(heads.ready());
     (out, paths, false)
+}
+
+/// A homeserver's answer, and a path: nothing is learned but what another reader sees as
+/// well, and compression changes nothing.
+pub(crate) fn lesson(bytes: &[u8]) {
+    let json = Some(&b"application/json"[..]);
+    let plain = learn::lesson(401, json, None, bytes);
+    if let Some(Lesson { soft_logout }) = plain {
+        assert!(bytes.len() <= learn::LONGEST_BODY, "length");
+        let told: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        assert_eq!(told["errcode"], "M_UNKNOWN_TOKEN");
+        assert!(told.get("flows").is_none() && told.get("session").is_none());
+        let expected = told.get("soft_logout").is_some_and(|told| told == true);
+        assert_eq!(soft_logout, expected, "soft_logout");
+    }
+    for status in [200, 400, 403, 429, 500, 502, 503, 504] {
+        assert_eq!(learn::lesson(status, json, None, bytes), None, "{status}");
+    }
+    assert_eq!(learn::lesson(401, None, None, bytes), None, "no type");
+
+    let gzip = Some(&b"gzip"[..]);
+    // Must not panic, and not take longer than a bomb's first 8 KiB.
+    let as_gzip = learn::lesson(401, json, gzip, bytes);
+    assert!(as_gzip.is_none() || bytes.starts_with(b"\x1f\x8b"), "gzip");
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    let zipped = encoder.finish().unwrap();
+    if zipped.len() <= learn::LONGEST_BODY {
+        assert_eq!(learn::lesson(401, json, gzip, &zipped), plain, "compressed");
+    }
+
+    for method in [&b"GET"[..], b"POST", b"PUT", b"DELETE"] {
+        if let Some(Touch::Named(user)) = learn::touches(method, bytes) {
+            assert!(user.starts_with('@'), "no user");
+        }
+        // Must not panic, and teach only where a token is required.
+        if learn::may_teach(method, bytes) {
+            let class = requirement::of(method, bytes).class;
+            assert_eq!(class, requirement::Class::Required);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     config::{self, Config, Flags, Sources},
     demo,
     exit::{self, Failure},
-    healthcheck, serve,
+    hash_token, healthcheck, serve,
 };
 
 /// Moves Matrix access tokens out of URLs and keeps them out of logs.
@@ -42,6 +42,15 @@ enum Command {
     },
     /// Print the effective configuration of file, environment and flags.
     PrintConfig(Source),
+    /// Make a line of the tokens file, for a token on stdin.
+    HashToken {
+        /// What logs, rules and the upstream call the token.
+        #[arg(long)]
+        label: Option<String>,
+        /// Make a new token, and show it once on stderr.
+        #[arg(long)]
+        generate: bool,
+    },
     /// Ask a running proxy whether it answers; for containers.
     Healthcheck(Source),
 }
@@ -104,6 +113,9 @@ impl Command {
                 print(&format!("{}: ok\n", file.display()))
             }
             Self::PrintConfig(source) => print(&source.load()?.to_toml()),
+            Self::HashToken { label, generate } => {
+                print(&hash_token::run(label.as_deref(), generate)?)
+            }
             Self::Healthcheck(source) => healthcheck::run(&source.load()?),
         }
     }

@@ -47,6 +47,7 @@ use self::document::Document;
 pub use self::limits::{Limits, Timeouts};
 pub use self::listen::Listen;
 pub use self::parse::Deprecation;
+pub(crate) use self::parse::parameter;
 pub use self::problem::{Problem, Problems};
 use self::reader::Reader;
 pub use self::relocate::Relocate;

@@ -2,8 +2,9 @@
 //!
 //! The administrator's listener is asked if there is one: it answers when clients
 //! have taken every place. Else the first listener that speaks plain HTTP is. What
-//! begins with TLS or a PROXY header, or was handed over to another process, is
-//! not spoken to: that would need certificates, trust or a socket that we lack.
+//! begins with TLS or a PROXY header, is there for other proxies to ask, or was handed
+//! over to another process, is not spoken to: that would need certificates, trust or a
+//! socket that we lack.
 
 use std::{
     io::{self, Read, Write},

@@ -48,10 +48,13 @@
 //! began with. Or the process is told to stop: then you are finished first.
 //!
 //! What happened to you is counted in [`metrics`], which [`admin`] shows; [`clock`] has
-//! the time. [`cli`], [`exit`], [`demo`] and [`healthcheck`] are the program around it,
+//! the time. [`cli`], [`exit`], [`demo`], [`hash_token`] and [`healthcheck`] are the program around it,
 //! [`systemd`] is told how it is;
-//! [`diagnostics`] is its own log, masked as well. [`percent`] decodes,
-//! [`scan`] looks and [`decimal`] counts for all of them.
+//! [`diagnostics`] is its own log, masked as well. [`percent`] decodes, [`field_value`]
+//! reads, [`scan`] looks and [`decimal`] counts for all of them.
+//!
+//! You may meet step 4 without all the others: [`layer`] is relocation on the stack of
+//! another server.
 
 pub mod access_log;
 pub mod admin;
@@ -66,11 +69,14 @@ pub mod diagnostics;
 pub mod door;
 pub mod exchange;
 pub mod exit;
+pub mod field_value;
+pub mod hash_token;
 pub mod healthcheck;
 pub mod http1;
 pub mod http2;
 pub mod hygiene;
 pub mod inherited;
+pub mod layer;
 pub mod listen;
 pub mod metrics;
 pub mod percent;

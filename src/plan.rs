@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::{
     access_log::Record,
     config::{FormBody, Profile},
-    decimal,
+    decimal, field_value,
     http1::{
         head::{self, RequestHead, Version},
         length::Length,
@@ -137,7 +137,7 @@ impl Bearer {
     /// The token itself.
     #[must_use]
     pub fn token<'h>(&self, head: &'h [u8]) -> Option<AccessToken<'h>> {
-        AccessToken::from_visible(head.get(self.place.clone())?)
+        AccessToken::from_text(head.get(self.place.clone())?).ok()
     }
 }
 
@@ -295,7 +295,7 @@ impl<'r, 'f> Parts<'r, 'f> {
         } = self;
         plan.site = self.number;
         record.route(relocate::route_class(target, site.policy.profile));
-        let endpoint = relocate::endpoint(head.method, target, site.policy.profile);
+        let endpoint = relocate::endpoint(head.method, target, &site.policy);
         if endpoint.api == Api::Identity {
             plan.dialect = Dialect::Identity;
         }
@@ -354,7 +354,9 @@ impl<'r, 'f> Parts<'r, 'f> {
         {
             return Err(Refusal::MissingToken);
         }
-        plan.is_moved = relocated.cut;
+        let to_query = relocated.to_query && credential.token().is_some();
+        // A redirect must not repeat what we wrote, either.
+        plan.is_moved = relocated.cut || to_query;
         plan.long_poll_ms = relocated.long_poll_ms;
         plan.form = form.map(|form| {
             if relocated.cut {
@@ -370,6 +372,7 @@ impl<'r, 'f> Parts<'r, 'f> {
             endpoint,
             credential,
             cut_from: relocated.cut.then_some(relocated.cut_from),
+            to_query,
         };
         self.push_head(&rewrite, plan, out);
         if let (true, Some(token), Some((_, key))) = (looks, rewrite.credential.token(), known) {
@@ -427,7 +430,7 @@ impl<'r, 'f> Parts<'r, 'f> {
         let names = &self.site.policy.names;
         out.extend_from_slice(head.method);
         out.push(b' ');
-        relocate::push_clean(out, &self.target, rewrite.cut_from, rewrite.endpoint, names);
+        relocate::push_target(out, &self.target, &rewrite.edit(), &self.site.policy);
         out.extend_from_slice(b" HTTP/1.1\r\n");
         hygiene::push(out, "Host", self.host);
         let moved = match &rewrite.credential {
@@ -458,6 +461,18 @@ struct Rewrite<'r> {
     endpoint: Endpoint,
     credential: Credential<'r>,
     cut_from: Option<usize>,
+    to_query: bool,
+}
+
+impl Rewrite<'_> {
+    /// What of it concerns the target.
+    fn edit(&self) -> relocate::Edit<'_> {
+        relocate::Edit {
+            endpoint: self.endpoint,
+            cut_from: self.cut_from,
+            token: self.credential.token().filter(|_| self.to_query),
+        }
+    }
 }
 
 /// The target's parts, if this request may have such a target.
@@ -472,7 +487,7 @@ fn admit<'r>(head: &RequestHead<'r, '_>, settings: &Settings) -> Result<Form<'r>
     let target = target::split(head.target).ok_or(malformed)?;
     let is_allowed = match target {
         Form::Asterisk => head.method == b"OPTIONS",
-        Form::Origin { authority, .. } => authority.is_none_or(survey::is_host),
+        Form::Origin { authority, .. } => authority.is_none_or(field_value::is_host),
     };
     if is_allowed {
         Ok(target)

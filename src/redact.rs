@@ -34,6 +34,7 @@ use std::sync::LazyLock;
 
 use names::{Names, Tail};
 use prefilter::{Candidates, Prefilter};
+pub(crate) use token::push_ours;
 pub use token::{Checksum, Token, TokenKind};
 use value::Source;
 

@@ -9,7 +9,7 @@ mod answer;
 mod meaning;
 
 pub(crate) use answer::push_answer;
-pub use answer::{Body, Reply};
+pub use answer::{Body, Field, Reply, Value};
 pub use meaning::Dialect;
 
 /// Why we answer a request ourselves instead of forwarding it.

@@ -6,8 +6,12 @@
 //! and never decode and re-encode what the homeserver will read. An existing
 //! `Authorization` is never changed (RFC 9110 section 11.6.2). Only this
 //! module, and the log that masks, looks into a raw target.
+//!
+//! The other way round there is one exception, which has to be asked for: [`appservice`].
 
+pub mod appservice;
 pub mod field;
+pub mod narrow;
 pub mod query;
 
 use crate::{
@@ -53,6 +57,19 @@ impl From<&config::Relocate> for Policy {
             token: section.token,
             legacy_paths: section.legacy_paths,
         }
+    }
+}
+
+impl Policy {
+    /// Whether an application service gets its token in the query as well.
+    #[must_use]
+    pub fn goes_to_query(&self) -> bool {
+        self.profile == Profile::Appservice && self.token == TokenPlacement::ToQuery
+    }
+
+    /// Whether it gets the paths of old.
+    fn has_legacy_paths(&self) -> bool {
+        self.profile == Profile::Appservice && self.legacy_paths
     }
 }
 
@@ -125,9 +142,9 @@ pub enum Credential<'r> {
 }
 
 impl<'r> Credential<'r> {
-    /// The token, if it is one.
+    /// The token in it, if there is one that we can read.
     #[must_use]
-    pub fn token(&self) -> Option<&AccessToken<'r>> {
+    pub const fn token(&self) -> Option<&AccessToken<'r>> {
         match self {
             Self::Moved(token) | Self::Kept(Some(token)) => Some(token),
             Self::Absent | Self::Kept(None) => None,
@@ -144,6 +161,8 @@ pub struct Relocated<'r> {
     pub cut: bool,
     /// Where the first of them begins in the query, 0 if it has none.
     pub cut_from: usize,
+    /// Whether the token goes on in the query as well.
+    pub to_query: bool,
     /// How long the query asks to wait, in milliseconds.
     pub long_poll_ms: u32,
     /// What to send upstream, or why nothing is sent.
@@ -153,13 +172,17 @@ pub struct Relocated<'r> {
 /// Decides about the token of a request.
 #[must_use]
 pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
+    let authorization = match policy.profile {
+        Profile::Appservice => appservice::credentials(request.authorization),
+        Profile::Matrix | Profile::Generic => request.authorization,
+    };
     let in_query = request.query.map_or_else(Lookup::default, |query| {
         Lookup::default().and(reveal(query), &policy.names)
     });
     let found = request
         .form
         .map_or(in_query, |form| in_query.and(reveal(form), &policy.names));
-    let has_header = !matches!(request.authorization, Authorization::Absent);
+    let has_header = !matches!(authorization, Authorization::Absent);
     let verbatim = request.endpoint.class == Class::Never;
     // Where the parameter is part of the API it is no credential of the client.
     let has_token = found.first.is_some() && !verbatim;
@@ -171,20 +194,22 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
         (false, true) => Source::Form,
     };
     let is_open = request.endpoint.class == Class::Open;
-    let credential = if verbatim || request.method == b"OPTIONS" {
-        Ok(kept(request.authorization))
+    let is_untouched = verbatim || request.method == b"OPTIONS";
+    let credential = if is_untouched {
+        Ok(kept(authorization))
     } else if policy.form_body == FormBody::Refuse && found.pairs > in_query.pairs {
         Err(Refusal::FormToken)
     } else if is_open {
         // Such an endpoint ignores credentials: wrong ones are no reason for a 401.
-        Ok(choose(request, &found, policy).unwrap_or_else(|_| kept(request.authorization)))
+        Ok(choose(request, authorization, &found, policy).unwrap_or_else(|_| kept(authorization)))
     } else {
-        choose(request, &found, policy)
+        choose(request, authorization, &found, policy)
     };
     Relocated {
         source,
         cut: !verbatim && found.pairs > 0,
         cut_from: in_query.at,
+        to_query: policy.goes_to_query() && !is_untouched,
         long_poll_ms: in_query.long_poll_ms().unwrap_or_default(),
         credential,
     }
@@ -193,19 +218,20 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
 /// Which of the credentials counts.
 fn choose<'r>(
     request: &Request<'r>,
+    authorization: Authorization<'r>,
     found: &Lookup<'r>,
     policy: &Policy,
 ) -> Result<Credential<'r>, Refusal> {
-    let header = match request.authorization {
+    let header = match authorization {
         Authorization::Several => return Err(Refusal::SeveralAuthorizations),
         Authorization::One(value) => Some(value),
         Authorization::Absent => None,
     };
     let Some(raw) = found.first else {
-        return Ok(kept(request.authorization));
+        return Ok(kept(authorization));
     };
     if request.endpoint.class == Class::Open && policy.open == OpenEndpoints::Cut {
-        return Ok(kept(request.authorization));
+        return Ok(kept(authorization));
     }
     if let Some(header) = header {
         let same = !found.differs
@@ -213,9 +239,9 @@ fn choose<'r>(
                 .zip(AccessToken::from_parameter(raw).ok())
                 .is_some_and(|(header, query)| header.is_same(&query));
         match policy.conflict {
-            _ if same => return Ok(kept(request.authorization)),
+            _ if same => return Ok(kept(authorization)),
             Conflict::Refuse => return Err(Refusal::MixedToken),
-            Conflict::Header => return Ok(kept(request.authorization)),
+            Conflict::Header => return Ok(kept(authorization)),
             Conflict::Query => {}
         }
     }
@@ -248,9 +274,18 @@ fn reveal(text: RawTarget<'_>) -> &[u8] {
 
 /// The endpoint that a target names.
 #[must_use]
-pub fn endpoint(method: &[u8], form: &Form<'_>, profile: Profile) -> Endpoint {
-    match (profile, form) {
+pub fn endpoint(method: &[u8], form: &Form<'_>, policy: &Policy) -> Endpoint {
+    match (policy.profile, form) {
         (Profile::Matrix, Form::Origin { path, .. }) => requirement::of(method, reveal(*path)),
+        // Who reads queries reads them in other APIs as well: those are left alone.
+        (Profile::Appservice, Form::Origin { path, .. })
+            if policy.goes_to_query() && !appservice::is_endpoint(reveal(*path)) =>
+        {
+            Endpoint {
+                class: Class::Never,
+                ..Endpoint::UNLISTED
+            }
+        }
         (Profile::Generic | Profile::Appservice, _) | (_, Form::Asterisk) => Endpoint::UNLISTED,
     }
 }
@@ -298,21 +333,47 @@ pub fn is_within(form: &Form<'_>, prefix: Option<&str>) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-/// Appends the target that the upstream gets: without its token pairs, if there is
-/// a place to cut from, and, but for endpoints whose bytes are signed, with sloppy
-/// bytes percent-encoded.
-pub fn push_clean(
+/// What becomes of a target.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'r> {
+    /// The endpoint that it names.
+    pub endpoint: Endpoint,
+    /// Where its query's first token pair is, if those are cut.
+    pub cut_from: Option<usize>,
+    /// The token that it carries on.
+    pub token: Option<&'r AccessToken<'r>>,
+}
+
+/// Appends the target that the upstream gets.
+pub fn push_target(out: &mut Vec<u8>, form: &Form<'_>, edit: &Edit<'_>, policy: &Policy) {
+    let start = out.len();
+    push_clean(out, form, edit.cut_from, edit.endpoint, policy);
+    if let (Some(token), Some(name)) = (edit.token, policy.names.as_slice().first()) {
+        appservice::push_token(out, start, name, token.expose());
+    }
+}
+
+/// Appends the target without its token pairs, if there is a place to cut from, and,
+/// but for endpoints whose bytes are signed, with sloppy bytes percent-encoded.
+fn push_clean(
     out: &mut Vec<u8>,
     form: &Form<'_>,
     cut_from: Option<usize>,
     endpoint: Endpoint,
-    names: &Names,
+    policy: &Policy,
 ) {
     let (path, query) = match form {
         Form::Asterisk => return out.push(b'*'),
         Form::Origin { path, query, .. } => (reveal(*path), query.map(reveal)),
     };
     let verbatim = endpoint.class == Class::Never;
+    let path = if policy.has_legacy_paths() {
+        let (front, rest) = appservice::legacy(path);
+        out.extend_from_slice(front);
+        rest
+    } else {
+        path
+    };
     if !path.starts_with(b"/") {
         out.push(b'/');
     }
@@ -330,7 +391,7 @@ pub fn push_clean(
         return target::push_strict(out, query, Part::Query);
     };
     let start = out.len();
-    if !query::push_cut_from(out, query, names, cut_from) {
+    if !query::push_cut_from(out, query, &policy.names, cut_from) {
         out.pop();
     } else if target::has_sloppy(out.get(start..).unwrap_or_default(), Part::Query) {
         let left = out.split_off(start);

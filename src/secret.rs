@@ -49,10 +49,13 @@ impl<'r> AccessToken<'r> {
         visible(trim_spaces(token)).map(Cow::Borrowed).map(Self)
     }
 
-    /// Takes what was a token before and has been written down since.
-    #[must_use]
-    pub fn from_visible(text: &'r [u8]) -> Option<Self> {
-        visible(text).map(Cow::Borrowed).map(Self)
+    /// Reads a token as it stands, where nothing is around it.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`] if it is empty or a byte is not visible ASCII.
+    pub fn from_text(raw: &'r [u8]) -> Result<Self, BadToken> {
+        visible(raw).map(Cow::Borrowed).map(Self).ok_or(BadToken)
     }
 
     /// Reveals the secret. Reviewers grep for this name.

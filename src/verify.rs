@@ -6,7 +6,9 @@
 //! Whatever goes wrong on the way is [`NoAnswer`], which is never told as "unknown": a
 //! client that believes its session gone throws away its encryption keys.
 //!
-//! Verdicts are kept in [`memory`] under keyed hashes. No token is kept.
+//! Verdicts are kept in [`memory`] under keyed hashes. No token is kept. Who sends too
+//! many unknown tokens is known to [`bad_tokens`], and an issuer that is down to
+//! [`breaker`].
 
 pub mod ask;
 pub mod bad_tokens;

@@ -24,13 +24,14 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 12] = [
+const TARGETS: [(&str, Law); 16] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("head", laws::head),
     ("chunks", laws::chunks),
     ("fields", laws::fields),
     ("proxy_protocol", laws::proxy_protocol),
+    ("tokens_file", laws::tokens_file),
     ("http2_request", laws::http2_request),
     ("http2_answer", laws::http2_answer),
     ("http2_heads", laws::http2_heads),
@@ -41,6 +42,9 @@ const TARGETS: [(&str, Law); 12] = [
     ("hyper_responses", |bytes| {
         beside_hyper::responses(bytes);
     }),
+    ("lesson", laws::lesson),
+    ("whoami", laws::whoami),
+    ("introspection", laws::introspection),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -70,7 +74,7 @@ fn the_laws_hold_on_the_seeds() {
 }
 
 /// What makes parsers stumble, and what our own look for.
-const PIECES: [&[u8]; 63] = [
+const PIECES: [&[u8]; 83] = [
     b"access_token",
     b"access_token=",
     b"access%5Ftoken=",
@@ -134,6 +138,26 @@ const PIECES: [&[u8]; 63] = [
     b"\0\0\x05\x01\x04\0\0\0\x03\x82\x44\x02/#",
     b"\0\0\x02\x01\0\0\0\0\x05",
     b"\0\0\x01\x09\x04\0\0\0\x05",
+    b"200\napplication/json\n{",
+    b"401\napplication/json\n{",
+    b"404\napplication/json\n{",
+    b"200\ntext/html\n{",
+    b"}",
+    b",",
+    b"true",
+    b"false",
+    b"\"errcode\":\"M_UNKNOWN_TOKEN\"",
+    b"\"errcode\":\"M_USER_LOCKED\"",
+    b"\"soft_logout\":",
+    b"\"user_id\":\"@a:hs\"",
+    b"\"is_guest\":",
+    b"\"admin\":",
+    b"\"active\":",
+    b"\"active\":true,\"username\":\"a\",\"scope\":\"b\"",
+    b"\"sub\":\"c\"",
+    b"\"exp\":1",
+    b"\"expires_in\":9",
+    b"\"device_id\":\"D\"",
 ];
 
 /// Bytes that a failure shows as one can type them.

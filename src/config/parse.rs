@@ -114,7 +114,7 @@ pub(super) fn choice<C: Choice>(text: &str) -> Result<C, String> {
 }
 
 /// The name of a parameter that holds a token.
-pub(super) fn parameter(text: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn parameter(text: &str) -> Result<Vec<u8>, String> {
     let is_name = |byte: u8| byte.is_ascii_graphic() && !b"&;=%".contains(&byte);
     if text.is_empty() || !text.bytes().all(is_name) {
         return Err(format!(

@@ -45,7 +45,8 @@ impl Who {
             return match text {
                 ADMINS => Ok(Self::Admins),
                 GUESTS => Ok(Self::Guests),
-                _ if text.contains('*') => Err(wrong()),
+                // The latter is a room's name, or a comment of a tokens file.
+                _ if text.contains('*') || text.starts_with('#') => Err(wrong()),
                 label => Ok(Self::User(label.to_owned())),
             };
         };

@@ -5,8 +5,8 @@ use std::mem::MaybeUninit;
 use super::{
     head::{Field, Version},
     length::{Framing, Length},
-    survey,
 };
+use crate::field_value;
 
 /// The most fields an upstream may send; more generous than for clients.
 pub const MOST_FIELDS: usize = 128;
@@ -74,7 +74,7 @@ pub fn parse<'b, 'f>(
     for field in parsed.headers.iter() {
         match field.name.len() {
             10 if field.name.eq_ignore_ascii_case("connection") => {
-                for option in survey::list(field.value) {
+                for option in field_value::list(field.value) {
                     let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
                     close |= is(b"close");
                     keep_alive |= is(b"keep-alive");

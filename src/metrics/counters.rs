@@ -172,7 +172,8 @@ impl Label for Judged {
 
     fn index(self) -> usize {
         let Self(judgement, witness) = self;
-        judgement.index() * Witness::ALL.len() + witness.index()
+        let before = judgement.index().saturating_mul(Witness::ALL.len());
+        before.saturating_add(witness.index())
     }
 
     fn as_str(self) -> &'static str {

@@ -15,8 +15,9 @@ use std::fmt;
 use super::unit;
 
 /// What the known tokens begin with, or have in common.
-const PREFIXES: [&[u8]; 10] = [
+const PREFIXES: [&[u8]; 11] = [
     b"syt_", b"syr_", b"syl_", b"mat_", b"mar_", b"mct_", b"mcr_", b"mpt_", b"MDAx", b"esh_",
+    b"tsh_",
 ];
 
 /// Bytes of a needle.

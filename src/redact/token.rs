@@ -42,6 +42,8 @@ pub enum TokenKind {
     MasPersonal,
     /// `refresh_` and 32 characters, Tuwunel.
     TuwunelRefresh,
+    /// `tsh_`: our own, by `hash-token --generate`.
+    Tokenshim,
 }
 
 /// What the checksum of a token says.
@@ -81,6 +83,7 @@ pub(super) fn starting(source: Source<'_>, at: usize, unit: Unit, tail: &Tail) -
         b'm' => matches!(next, Some(b'a' | b'c' | b'p' | b'%' | b'\\')),
         b'M' => matches!(next, Some(b'D' | b'%' | b'\\')),
         b'r' => matches!(next, Some(b'e' | b'%' | b'\\')),
+        b't' => matches!(next, Some(b's' | b'%' | b'\\')),
         _ => false,
     };
     if !begins {
@@ -133,6 +136,7 @@ fn prefix(text: &[u8], at: usize) -> Option<(TokenKind, Shape, usize)> {
         b"mct_" => (TokenKind::MasCompatAccess, Shape::Mixed),
         b"mcr_" => (TokenKind::MasCompatRefresh, Shape::Mixed),
         b"mpt_" => (TokenKind::MasPersonal, Shape::Mixed),
+        b"tsh_" => (TokenKind::Tokenshim, Shape::Mixed),
         b"MDAx" => (TokenKind::SynapseMacaroon, Shape::Macaroon),
         b"refr" => {
             let (rest, from) = take::<4>(text, from)?;
@@ -197,6 +201,17 @@ fn loose(text: &[u8], from: usize, shape: Shape) -> Option<usize> {
         Shape::Macaroon | Shape::Plain => false,
     };
     enough.then(|| run(text, head.end, usize::MAX, class).end)
+}
+
+/// Makes a token of ours out of `random`, 30 letters or digits: it ends as MAS's do.
+pub(crate) fn push_ours(token: &mut String, random: &str) {
+    let from = token.len();
+    token.push_str("tsh_");
+    token.push_str(random);
+    let signed = token.get(from..).unwrap_or_default();
+    let digits = signature(signed.as_bytes(), true);
+    token.push('_');
+    token.extend(digits.map(char::from));
 }
 
 /// Behind `location `, at its place in the base64 of a macaroon.

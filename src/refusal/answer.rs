@@ -24,33 +24,50 @@ pub struct Reply<'a> {
 /// A body of ours; none is long enough to be allocated.
 pub type Body = SmallVec<[u8; 192]>;
 
+/// A field of an answer: its name and its value.
+pub type Field = (&'static str, Value);
+
+/// What a field of an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A text of ours.
+    Text(&'static str),
+    /// A number.
+    Number(u64),
+}
+
 impl Refusal {
     /// Appends the whole answer to `out` and returns the length of its body.
     pub fn write(self, to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
         push(out, &["HTTP/1.1 ", status_line(self.status())]);
-        self.push_fields(out);
+        for field in self.own_fields() {
+            push_field(out, field);
+        }
         push_shared(&self.body(to.dialect), to, out)
     }
 
-    /// The fields that not every answer has, each with the line break before it.
-    fn push_fields(self, out: &mut Vec<u8>) {
-        match self.status() {
-            401 => {
-                push(out, &["\r\nWWW-Authenticate: Bearer realm=\"matrix\""]);
-                if self.is_invalid_token() {
-                    push(out, &[", error=\"invalid_token\""]);
-                }
-            }
-            405 => push(
-                out,
-                &["\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"],
-            ),
-            _ => {}
-        }
-        if let Some(seconds) = self.retry_after() {
-            push(out, &["\r\nRetry-After: "]);
-            decimal::push(out, seconds);
-        }
+    /// Every field of the answer but those of its connection and `Date`, which are for
+    /// whoever sends it.
+    pub fn fields(self, dialect: Dialect, body: &[u8]) -> impl Iterator<Item = Field> {
+        self.own_fields().chain(shared_fields(dialect, body))
+    }
+
+    /// The fields that not every answer has.
+    fn own_fields(self) -> impl Iterator<Item = Field> {
+        let of_status = match (self.status(), self.is_invalid_token()) {
+            (401, false) => Some(("WWW-Authenticate", r#"Bearer realm="matrix""#)),
+            (401, true) => Some((
+                "WWW-Authenticate",
+                r#"Bearer realm="matrix", error="invalid_token""#,
+            )),
+            (405, _) => Some(("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH")),
+            _ => None,
+        };
+        let of_status = of_status.map(|(name, value)| (name, Value::Text(value)));
+        let again = self
+            .retry_after()
+            .map(|seconds| ("Retry-After", Value::Number(seconds)));
+        of_status.into_iter().chain(again)
     }
 
     /// The JSON body.
@@ -114,42 +131,50 @@ pub(crate) fn push_answer(
     push_shared(body, to, out)
 }
 
-/// Appends the fields that all our answers share, and `body`.
-fn push_shared(body: &[u8], to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
+/// The fields that all our answers share.
+fn shared_fields(dialect: Dialect, body: &[u8]) -> [Field; 6] {
     // The specification's CORS fields: without them a browser client cannot
     // read the errcode (client-server API, "Web Browser Clients").
-    let allowed = match to.dialect {
+    let allowed = match dialect {
         Dialect::Client => "X-Requested-With, Content-Type, Authorization",
         Dialect::Identity => "Origin, X-Requested-With, Content-Type, Accept, Authorization",
     };
+    [
+        ("Content-Type", Value::Text("application/json")),
+        ("Content-Length", Value::Number(body.len() as u64)),
+        ("Cache-Control", Value::Text("no-store")),
+        ("Access-Control-Allow-Origin", Value::Text("*")),
+        (
+            "Access-Control-Allow-Methods",
+            Value::Text("GET, POST, PUT, DELETE, OPTIONS"),
+        ),
+        ("Access-Control-Allow-Headers", Value::Text(allowed)),
+    ]
+}
+
+/// Appends what stands behind the fields of its own: the shared ones, those of the
+/// connection, and `body`.
+fn push_shared(body: &[u8], to: &Reply<'_>, out: &mut Vec<u8>) -> usize {
+    push(out, &["\r\nDate: ", to.date]);
+    for field in shared_fields(to.dialect, body) {
+        push_field(out, field);
+    }
     let connection = if to.keep_alive { "keep-alive" } else { "close" };
-    push(
-        out,
-        &[
-            "\r\nDate: ",
-            to.date,
-            "\r\nContent-Type: application/json\r\nContent-Length: ",
-        ],
-    );
-    decimal::push(out, body.len() as u64);
-    push(
-        out,
-        &[
-            "\r\nCache-Control: no-store\r\n\
-             Access-Control-Allow-Origin: *\r\n\
-             Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS\r\n\
-             Access-Control-Allow-Headers: ",
-            allowed,
-            "\r\nConnection: ",
-            connection,
-            "\r\n\r\n",
-        ],
-    );
+    push(out, &["\r\nConnection: ", connection, "\r\n\r\n"]);
     if to.is_head {
         return 0;
     }
     out.extend_from_slice(body);
     body.len()
+}
+
+/// Appends a field, with the line break before it.
+fn push_field(out: &mut Vec<u8>, (name, value): Field) {
+    push(out, &["\r\n", name, ": "]);
+    match value {
+        Value::Text(text) => push(out, &[text]),
+        Value::Number(number) => decimal::push(out, number),
+    }
 }
 
 fn push(out: &mut Vec<u8>, pieces: &[&str]) {

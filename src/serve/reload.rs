@@ -14,6 +14,7 @@ use crate::{
     door::Door,
     exit::Failure,
     metrics::{Registry, Reload},
+    relocate::Policy,
     settings::Settings,
     tls,
 };
@@ -42,6 +43,7 @@ impl Reloadable {
         if let Some(tls) = &tls {
             report_objections(tls);
         }
+        report_query_tokens(&config);
         Ok(Self {
             upstream: watch::Sender::new(default_upstream(&config)),
             registry,
@@ -126,6 +128,7 @@ impl Reloadable {
                 "these settings differ from those in use, a restart is needed for them"
             );
         }
+        report_query_tokens(&config);
         self.masks.replace(Arc::clone(&settings.redactor));
         self.upstream.send_replace(default_upstream(&config));
         self.settings = Arc::new(settings);
@@ -154,6 +157,22 @@ impl Reloadable {
 fn report_objections(tls: &tls::Server) {
     for objection in tls.objections() {
         tracing::warn!("{objection}");
+    }
+}
+
+/// The routes whose tokens we write into URLs, since nobody else will say so.
+fn report_query_tokens(config: &Config) {
+    for route in &config.routes {
+        if !Policy::from(&route.relocate).goes_to_query() {
+            continue;
+        }
+        let host = route.host.as_ref().map(ToString::to_string);
+        tracing::warn!(
+            host,
+            path = route.path,
+            upstream = %route.upstream,
+            "tokens go to this upstream in URLs, as to-query says: whatever logs its requests has them"
+        );
     }
 }
 

@@ -4,6 +4,10 @@
 //! the question, and connections are shared. The question goes on when the request that
 //! began it is gone, since others may wait for it. It owns the token, and wipes it.
 //!
+//! An issuer that is unwell is left alone for a while ([`breaker`](super::breaker)). Here
+//! is where that is known: a question counts once, however many wait for it, and one
+//! that is the client's fault does not count.
+//!
 //! Nothing is remembered here; that is [`memory`](super::memory)'s.
 
 mod flights;
@@ -23,6 +27,7 @@ use tokio::{sync::mpsc, task::LocalSet, time};
 use self::flights::{Boarding, Flights, Landing};
 use super::{
     Answer, NoAnswer, Verdict,
+    breaker::Breaker,
     client::{Client, KEPT_FOR, Question, Reply},
     introspect::{self, is_about_credentials},
     whoami,
@@ -98,6 +103,7 @@ impl Ask {
                     client: Rc::new(Client::new(for_thread.server().clone(), tls, timeout)),
                     issuer: for_thread,
                     timeout,
+                    breaker: Breaker::default(),
                     complained: Cell::default(),
                 });
                 LocalSet::new().block_on(&runtime, asker.run(inbox));
@@ -180,6 +186,7 @@ struct Asker {
     issuer: Arc<Issuer>,
     client: Rc<Client>,
     timeout: Duration,
+    breaker: Breaker,
     complained: Cell<Option<Instant>>,
 }
 
@@ -234,13 +241,18 @@ impl Asker {
 
     /// Asks, unless the issuer has failed so often that it is left alone.
     async fn ask_if_well(&self, question: &Question) -> Result<Answer, NoAnswer> {
+        let pass = self.breaker.pass(Instant::now())?;
         let asked = time::timeout(self.timeout, self.ask(question)).await;
-        asked
-            .unwrap_or_else(|_| Err(NoAnswer::Timeout.into()))
-            .map_err(|failure| {
-                self.complain(&failure);
-                failure.why
-            })
+        let outcome = asked.unwrap_or_else(|_| Err(NoAnswer::Timeout.into()));
+        match &outcome {
+            Err(failure) if failure.whose == Fault::Issuer => pass.failed(Instant::now()),
+            // It is there, and says something, be it odd.
+            Ok(_) | Err(_) => pass.succeeded(),
+        }
+        outcome.map_err(|failure| {
+            self.complain(&failure);
+            failure.why
+        })
     }
 
     async fn ask(&self, question: &Question) -> Result<Answer, Failure> {

@@ -14,15 +14,20 @@ impl Evidence {
     /// Begins with the head's fields.
     #[must_use]
     pub fn begin(fields: &[Field<'_>]) -> Self {
-        let value = |name: &str| {
-            let field = fields
-                .iter()
-                .find(|field| field.name.eq_ignore_ascii_case(name));
-            field.map(|field| field.value.to_vec())
+        let values = |name: &'static str| {
+            let is = move |field: &&Field<'_>| field.name.eq_ignore_ascii_case(name);
+            fields.iter().filter(is).map(|field| field.value)
         };
+        let (mut types, codings) = (values("content-type"), values("content-encoding"));
         Self {
-            content_type: value("content-type"),
-            content_encoding: value("content-encoding"),
+            // Of two, nobody knows which counts: then it is none.
+            content_type: types
+                .next()
+                .filter(|_| types.next().is_none())
+                .map(<[u8]>::to_vec),
+            content_encoding: codings
+                .map(<[u8]>::to_vec)
+                .reduce(|all, coding| [all, coding].join(&b", "[..])),
         }
     }
 

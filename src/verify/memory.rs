@@ -6,7 +6,7 @@
 //! The rule to keep: a verdict that was asked for before something was forgotten is void
 //! afterwards, even if the answer comes and is kept only then. Otherwise a logout that
 //! overtakes a question would be undone by its answer. So nothing is searched and removed;
-//! see [`forgotten`].
+//! see `memory/forgotten.rs`.
 
 mod forgotten;
 

@@ -7,10 +7,9 @@ use std::{
 };
 
 use super::{
-    Answer, NoAnswer, Verdict,
+    Answer, Identity, NoAnswer, Verdict,
     ask::Ask,
     bad_tokens::BadTokens,
-    breaker::Breaker,
     learn::{Lesson, Touch},
     memory::Memory,
     tokens::Tokens,
@@ -39,12 +38,7 @@ pub(super) enum Source {
     /// The answers of an upstream, as they pass.
     Answers,
     /// An issuer that is asked.
-    Issuer {
-        /// Asks.
-        ask: Ask,
-        /// Whether to.
-        breaker: Breaker,
-    },
+    Issuer(Ask),
     /// A file.
     File(Tokens),
 }
@@ -76,8 +70,8 @@ impl Verifier {
         let asked = self.memory.moment();
         let answer = match &self.source {
             Source::Answers => return Err(NoAnswer::Open),
-            Source::File(tokens) => Arc::new(tokens.answer(token)),
-            Source::Issuer { ask, breaker } => ask_if_it_answers(ask, breaker, key, token).await?,
+            Source::File(tokens) => Arc::new(in_file(tokens, token)),
+            Source::Issuer(ask) => ask.ask(key, token).await?,
         };
         let verdict = Arc::new(answer.verdict.clone());
         let ttl = self.ttl(&answer);
@@ -127,11 +121,10 @@ impl Verifier {
     /// cannot make us forget everything.
     pub(super) fn forget(&self, touch: &Touch, key: Option<TokenKey>, is_certain: bool) {
         // What an upstream does not know will not be known again.
-        let Source::Issuer { ask, .. } = &self.source else {
+        let Source::Issuer(ask) = &self.source else {
             return;
         };
         match touch {
-            Touch::Token => {}
             Touch::Named(user) => self.memory.forget_user(user),
             Touch::User => match key.and_then(|key| self.user_of(key)) {
                 Some(user) => self.memory.forget_user(&user),
@@ -140,7 +133,7 @@ impl Verifier {
                 None => {}
             },
             Touch::All if is_certain => self.memory.forget_all(),
-            Touch::All => {}
+            Touch::All | Touch::Token => {}
         }
         if let Some(key) = key {
             self.memory.forget(key);
@@ -157,17 +150,18 @@ impl Verifier {
     }
 }
 
-async fn ask_if_it_answers(
-    ask: &Ask,
-    breaker: &Breaker,
-    key: TokenKey,
-    token: &AccessToken<'_>,
-) -> Result<Arc<Answer>, NoAnswer> {
-    let pass = breaker.pass(Instant::now())?;
-    let answer = ask.ask(key, token).await;
-    match &answer {
-        Ok(_) => pass.succeeded(),
-        Err(_) => pass.failed(Instant::now()),
+/// What the tokens file says.
+fn in_file(tokens: &Tokens, token: &AccessToken<'_>) -> Answer {
+    let verdict = match tokens.find(token) {
+        Some(label) => Verdict::Valid(Identity {
+            label: Some(label.to_owned()),
+            ..Identity::default()
+        }),
+        // The operator's machines have no sessions, and no keys to lose.
+        None => Verdict::Unknown { soft_logout: false },
+    };
+    Answer {
+        verdict,
+        valid_for: None,
     }
-    answer
 }

@@ -5,7 +5,6 @@ use std::{io, path::PathBuf, sync::Arc};
 use super::{
     ask::{Ask, Issuer},
     bad_tokens::BadTokens,
-    breaker::Breaker,
     introspect::{Credentials, Endpoint},
     learn::Touch,
     memory::Memory,
@@ -96,12 +95,11 @@ impl Verifiers {
             .any(|route| Rules::from(&route.check).asks_admin());
         let previous = previous
             .filter(|previous| previous.config == *verify && previous.asks_admin == asks_admin);
-        let bad_tokens = match previous {
-            Some(previous) => Arc::clone(&previous.bad_tokens),
-            None => {
-                let window = verify.bad_tokens_window;
-                Arc::new(BadTokens::new(verify.bad_tokens, window, seed()?))
-            }
+        let bad_tokens = if let Some(previous) = previous {
+            Arc::clone(&previous.bad_tokens)
+        } else {
+            let window = verify.bad_tokens_window;
+            Arc::new(BadTokens::new(verify.bad_tokens, window, seed()?))
         };
         let mut verifiers = Self {
             config: verify.clone(),
@@ -219,10 +217,9 @@ fn asking(issuer: Issuer, config: &Config) -> Result<Source, VerifyError> {
     } else {
         None
     };
-    Ok(Source::Issuer {
-        ask: Ask::start(issuer, config.verify.timeout, tls).map_err(VerifyError::Thread)?,
-        breaker: Breaker::default(),
-    })
+    Ask::start(issuer, config.verify.timeout, tls)
+        .map(Source::Issuer)
+        .map_err(VerifyError::Thread)
 }
 
 /// Nobody's to guess.

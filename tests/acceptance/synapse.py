@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +52,13 @@ class Appservice:
 class Synapse:
     """The homeserver behind the shim."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bridges: Sequence[dict[str, object]] = ()) -> None:
         self.port = free_port()
         self.folder = folder
         self.appservice = Appservice(secrets.token_hex(32), secrets.token_hex(32))
         self._secret = secrets.token_hex(16)
         self.log = folder / "homeserver.log"
-        self._write()
+        self._write(bridges)
         command: list[str | Path] = [
             python_of("synapse"),
             "-m",
@@ -96,7 +97,9 @@ class Synapse:
         except OSError:
             return False
 
-    def _write(self) -> None:
+    def _write(self, bridges: Sequence[dict[str, object]]) -> None:
+        registrations = {f"appservice-{bridge['id']}.yaml": bridge for bridge in bridges}
+        registrations["appservice.yaml"] = self.appservice.registration()
         limits = {
             "rc_message": UNLIMITED,
             "rc_registration": UNLIMITED,
@@ -126,11 +129,12 @@ class Synapse:
             "max_upload_size": UPLOAD_LIMIT,
             # The accounts live for minutes; a login need not cost half a second.
             "bcrypt_rounds": 4,
-            "app_service_config_files": [str(self.folder / "appservice.yaml")],
+            "app_service_config_files": [str(self.folder / name) for name in registrations],
             **limits,
         }
         self._save("homeserver.yaml", configuration)
-        self._save("appservice.yaml", self.appservice.registration())
+        for name, registration in registrations.items():
+            self._save(name, registration)
         self._save("log.yaml", self._logging())
 
     def _save(self, name: str, content: object) -> None:

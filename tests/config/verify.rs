@@ -116,6 +116,7 @@ fn reads_whom_a_rule_names() {
         ("a star for the server", "@alice:*"),
         ("a star alone", "*"),
         ("a star in a label", "ci-*"),
+        ("a room", "#room:hs"),
         ("a space", "a b"),
         ("not ASCII", "é"),
         ("longer than any user", &"x".repeat(256)),

@@ -30,6 +30,7 @@ fn a_health_check_asks_whom_it_can() {
     let tls = &on_loopback("tls = true");
     let proxy = &on_loopback("proxy_protocol = true");
     let inherited = &listen("fd:web", "");
+    let asked = &on_loopback("role = \"auth\"");
     let administrator = Admin::new();
     let admin = &administrator.section();
     let full = "[limits]\nconnections = 1\n";
@@ -46,6 +47,8 @@ fn a_health_check_asks_whom_it_can() {
             "",
         ),
         ("only TLS", [none, tls, none], 78, unasked),
+        ("only one for proxies", [none, asked, none], 78, unasked),
+        ("one for proxies before it", [none, asked, plain], 0, ""),
         (
             "only PROXY and inherited",
             [none, proxy, inherited],

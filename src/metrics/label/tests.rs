@@ -111,6 +111,7 @@ fn a_token_is_counted_where_it_was_and_by_what_became_of_it() {
             source,
             cut,
             cut_from: 0,
+            to_query: false,
             long_poll_ms: 0,
             credential,
         };
@@ -132,6 +133,7 @@ fn what_the_log_calls_a_source_is_its_label() {
             source,
             cut: false,
             cut_from: 0,
+            to_query: false,
             long_poll_ms: 0,
             credential: Ok(Credential::Absent),
         };

@@ -40,6 +40,7 @@ const PIECES: &[&str] = &[
     "m%63t_",
     "mat_",
     "mct_0123456789ABCDEFGHIJabcdefghij_000000",
+    "tsh_",
     "MDAxN2xvY2F0aW9uIG",
     "refresh_",
     "=",

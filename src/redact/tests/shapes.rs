@@ -7,6 +7,7 @@ fn found_by_their_shape() {
     let access = token::fake::synapse("syt_RkFLRQ_FAKEFAKEFAKEFAKEFAKE");
     let plus = token::fake::synapse("syt_RkF+L0U_FAKEFAKEFAKEFAKEFAKE").replace('+', "%2B");
     let compat = token::fake::mas("mct_FAKEFAKEFAKEFAKEFAKEFAKE012345");
+    let ours = token::fake::mas("tsh_FAKEFAKEFAKEFAKEFAKEFAKE012345");
     let macaroon = format!("MDAxN2xvY2F0aW9uIG{}", "FAKE".repeat(20));
     let refresh = format!("refresh_{}", "FAKE".repeat(8));
     let spelled =
@@ -48,6 +49,9 @@ fn found_by_their_shape() {
         ("twice encoded mark", &access.replace('_', "%255F")),
         ("encoded plus", &plus),
         ("MAS", &compat),
+        ("ours", &ours),
+        ("ours, encoded", &percent(&ours)),
+        ("ours, a letter encoded", &ours.replace("tsh_", "t%73h_")),
         ("macaroon", &macaroon),
         ("Tuwunel", &refresh),
         ("cut", "syt_RkFLRQ_FAKEF"),
@@ -128,6 +132,14 @@ fn says_what_it_found() {
             "MAS",
             token::fake::mas("mct_FAKEFAKEFAKEFAKEFAKEFAKE012345"),
             Kind::Token(mas),
+        ),
+        (
+            "ours",
+            token::fake::mas("tsh_FAKEFAKEFAKEFAKEFAKEFAKE012345"),
+            Kind::Token(Token {
+                kind: TokenKind::Tokenshim,
+                checksum: Checksum::Verified,
+            }),
         ),
     ];
     for (name, text, expected) in cases {

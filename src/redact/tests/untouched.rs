@@ -40,7 +40,7 @@ fn nothing_is_found() {
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
         "Element/1.11.50 (iPhone 14 Pro; iOS 17.1; Scale/3.00)",
         "Synapse/1.163.2 matrix-nio/0.25.2 mautrix-python/0.21 aiohttp/3.9",
-        "format_string mat_view mar_2024 refresh_interval refresh_token_lifetime syt_",
+        "format_string mat_view mar_2024 refresh_interval refresh_token_lifetime syt_ tsh_ tsh_name",
         "password must be changed; passwordless=1; forgot password?",
         "The organization's tokenizer=fast, broken, spoken",
         "/x/mat%5Fview%5Fname %73%79%74%5F %6D%61%74%5F%76%69%65%77%5F%6E%61%6D%65%5F%6F%66%5F%61%6C%6C",

@@ -142,11 +142,11 @@ mod tests {
         key.recognise(&token).1
     }
 
-    fn answer() -> Outcome {
-        Ok(Arc::new(Answer {
+    fn answer() -> Arc<Answer> {
+        Arc::new(Answer {
             verdict: Verdict::Locked,
             valid_for: None,
-        }))
+        })
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         let Boarding::Joined(mut second) = flights.board(key(1)) else {
             panic!("it was under way");
         };
-        landing.tell(&answer());
+        landing.tell(&Ok(answer()));
         assert!(first.try_recv().unwrap().is_ok());
         assert!(second.try_recv().unwrap().is_ok());
         assert!(
@@ -201,10 +201,10 @@ mod tests {
         let Boarding::First(mut second, after) = flights.board(key(1)) else {
             panic!("joined a question of before");
         };
-        before.tell(&answer());
+        before.tell(&Ok(answer()));
         assert!(first.try_recv().unwrap().is_ok());
         assert!(second.try_recv().is_err(), "still under way");
-        after.tell(&answer());
+        after.tell(&Ok(answer()));
         assert!(second.try_recv().unwrap().is_ok());
         assert_eq!(flights.count(), 0);
     }

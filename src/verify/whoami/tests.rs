@@ -2,17 +2,16 @@ use super::*;
 
 const JSON: Option<&[u8]> = Some(b"application/json");
 
-fn unknown(soft_logout: bool) -> Option<Verdict> {
-    Some(Verdict::Unknown { soft_logout })
-}
+const UNKNOWN: Option<Verdict> = Some(Verdict::Unknown { soft_logout: false });
+const EXPIRED: Option<Verdict> = Some(Verdict::Unknown { soft_logout: true });
 
-fn valid(user: &str, device: Option<&str>, is_guest: bool) -> Option<Verdict> {
-    Some(Verdict::Valid(Identity {
+fn valid(user: &str, device: Option<&str>, is_guest: bool) -> Verdict {
+    Verdict::Valid(Identity {
         user: Some(user.into()),
         device: device.map(Into::into),
         is_guest,
         ..Identity::default()
-    }))
+    })
 }
 
 #[test]
@@ -24,31 +23,31 @@ fn reads_what_homeservers_say() {
             "Synapse",
             200,
             r#"{"user_id":"@alice:hs.example","is_guest":false,"device_id":"ABC"}"#,
-            valid(alice, Some("ABC"), false),
+            Some(valid(alice, Some("ABC"), false)),
         ),
         (
             "a guest of Synapse",
             200,
             r#"{"user_id":"@7:hs.example","is_guest":true}"#,
-            valid("@7:hs.example", None, true),
+            Some(valid("@7:hs.example", None, true)),
         ),
         (
             "an application service, without a device",
             200,
             r#"{"user_id":"@bridge:hs.example"}"#,
-            valid("@bridge:hs.example", None, false),
+            Some(valid("@bridge:hs.example", None, false)),
         ),
         (
             "a device that no field can carry is not told",
             200,
             r#"{"user_id":"@alice:hs.example","device_id":"a\r\nX: y"}"#,
-            valid(alice, None, false),
+            Some(valid(alice, None, false)),
         ),
         (
             "what else it says is ignored",
             200,
             r#" {"org.example":[{}],"user_id":"@alice:hs.example"} "#,
-            valid(alice, None, false),
+            Some(valid(alice, None, false)),
         ),
         ("a user of no server", 200, r#"{"user_id":"alice"}"#, None),
         (
@@ -83,19 +82,19 @@ fn reads_what_homeservers_say() {
             "unknown to Synapse",
             401,
             r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Invalid access token passed.","soft_logout":false}"#,
-            unknown(false),
+            UNKNOWN,
         ),
         (
             "expired",
             401,
             r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Access token has expired","soft_logout":true}"#,
-            unknown(true),
+            EXPIRED,
         ),
         (
             "unknown to Dendrite",
             401,
             r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Unknown token"}"#,
-            unknown(false),
+            UNKNOWN,
         ),
         (
             "a soft logout that is neither",
