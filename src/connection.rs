@@ -5,6 +5,7 @@
 //! it goes on sending is read and dropped for a while (nginx's lingering close),
 //! since closing on unread data would reset the connection and the answer with it.
 
+mod asked;
 mod identity;
 
 use std::{io, rc::Rc, task::Poll, time::Duration};
@@ -12,6 +13,7 @@ use std::{io, rc::Rc, task::Poll, time::Duration};
 use crate::{
     access_log::{Ending, Record},
     clock,
+    config::Role,
     exchange::{self, Exchange, Next},
     http1::{
         body::{Incoming, Pace},
@@ -47,6 +49,8 @@ struct Connection<'w> {
     /// Of the present request.
     setup: Rc<Setup>,
     peer: Peer,
+    /// What the listener is for.
+    role: Role,
     client: Shared,
     /// Whether the client may begin with HTTP/2.
     knows_preface: bool,
@@ -71,8 +75,15 @@ pub enum Served {
 
 /// Serves a connection to its end; with `knows_preface`, up to the preface of
 /// HTTP/2.
-pub async fn serve(worker: &Rc<Worker>, stream: Stream, peer: Peer, knows_preface: bool) -> Served {
+pub async fn serve(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    peer: Peer,
+    role: Role,
+    knows_preface: bool,
+) -> Served {
     let mut connection = Connection::new(worker, stream, peer);
+    connection.role = role;
     connection.knows_preface = knows_preface;
     loop {
         match connection.serve_next().await {
@@ -129,6 +140,7 @@ impl<'w> Connection<'w> {
             worker,
             setup: worker.setup(),
             peer,
+            role: Role::Proxy,
             is_http2: matches!(stream, Stream::Http2(_)),
             client: Shared::new(stream),
             knows_preface: false,
@@ -165,7 +177,11 @@ impl<'w> Connection<'w> {
             return Next::Http2;
         }
         let mut head = self.worker.lend_head();
-        let next = self.answer(end, &mut record, &mut head).await;
+        let next = match self.role {
+            Role::Proxy => self.answer(end, &mut record, &mut head).await,
+            Role::Auth => self.answer_question(end, &mut record, &mut head).await,
+            Role::ExtAuthz => self.answer_call(end, &mut record, &mut head).await,
+        };
         self.worker.return_head(head);
         next
     }
@@ -256,7 +272,10 @@ impl<'w> Connection<'w> {
         if plan.verdict == Verdict::ReadForm {
             let raw = raw.to_vec();
             self.input.consume(end);
-            let form = match self.read_form(&plan).await {
+            let form = match self
+                .read_small(&plan, LONGEST_SMALL_BODY, Refusal::FormTooLarge)
+                .await
+            {
                 Ok(Some(form)) => form,
                 Ok(None) => return Next::Close,
                 // Some of it was read, and nobody knows how much is left.
@@ -274,12 +293,7 @@ impl<'w> Connection<'w> {
         }
         match plan.verdict {
             Verdict::Refuse(refusal) => self.refuse(refusal, &plan, unread, record).await,
-            Verdict::Health => {
-                self.say(&plan, unread, record, 200, |reply, out| {
-                    refusal::push_answer("200 OK", br#"{"status":"ok"}"#, reply, out)
-                })
-                .await
-            }
+            Verdict::Health => self.say_healthy(&plan, unread, record).await,
             // The second plan has its form.
             Verdict::ReadForm => self.refuse(Refusal::Internal, &plan, unread, record).await,
             Verdict::Forward => {
@@ -323,29 +337,35 @@ impl<'w> Connection<'w> {
         }
     }
 
-    /// Reads a form body whole; `None` if the client left.
-    async fn read_form(&mut self, plan: &Plan) -> Result<Option<Vec<u8>>, Refusal> {
-        if matches!(plan.length, Length::Sized(length) if length > LONGEST_SMALL_BODY) {
-            return Err(Refusal::FormTooLarge);
+    /// Reads a body whole, or is `too_large` behind `longest` bytes; `None` if the client
+    /// left.
+    async fn read_small(
+        &mut self,
+        plan: &Plan,
+        longest: u64,
+        too_large: Refusal,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        if matches!(plan.length, Length::Sized(length) if length > longest) {
+            return Err(too_large);
         }
         if plan.expects_continue && self.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
             return Ok(None);
         }
         let most = self.setup.settings.limits.body_size.unwrap_or(u64::MAX);
-        let (mut incoming, mut form) = (Incoming::new(plan.length), Vec::new());
+        let (mut incoming, mut body) = (Incoming::new(plan.length), Vec::new());
         let mut pace = Pace::default();
         loop {
             let is_whole = incoming
-                .collect(&mut self.input, &mut form)
+                .collect(&mut self.input, &mut body)
                 .map_err(|_| Refusal::Malformed(Malformed::Chunk))?;
-            if form.len() as u64 > most {
+            if body.len() as u64 > most {
                 return Err(Refusal::BodyTooLarge);
             }
-            if form.len() as u64 > LONGEST_SMALL_BODY {
-                return Err(Refusal::FormTooLarge);
+            if body.len() as u64 > longest {
+                return Err(too_large);
             }
             if is_whole {
-                return Ok(Some(form));
+                return Ok(Some(body));
             }
             if !self.fill_body(&mut pace).await? {
                 return Ok(None);
@@ -361,12 +381,17 @@ impl<'w> Connection<'w> {
         unread: Length,
         record: &mut Record,
     ) -> Next {
-        tracing::debug!(status = refusal.status(), reason = %refusal, "answered by ourselves");
-        self.worker.metrics.rejected(refusal);
+        self.note(refusal);
         self.say(plan, unread, record, refusal.status(), |reply, out| {
             refusal.write(reply, out)
         })
         .await
+    }
+
+    /// Tells the operator that a request is refused.
+    fn note(&self, refusal: Refusal) {
+        tracing::debug!(status = refusal.status(), reason = %refusal, "answered by ourselves");
+        self.worker.metrics.rejected(refusal);
     }
 
     /// Sends what `write` makes of the request's circumstances. `unread` is what
@@ -406,6 +431,14 @@ impl<'w> Connection<'w> {
             return Next::Linger;
         }
         self.discard(unread).await
+    }
+
+    /// Says that we are alive.
+    async fn say_healthy(&mut self, plan: &Plan, unread: Length, record: &mut Record) -> Next {
+        self.say(plan, unread, record, 200, |reply, out| {
+            refusal::push_answer("200 OK", br#"{"status":"ok"}"#, reply, out)
+        })
+        .await
     }
 
     /// Reads and drops a small body.

@@ -14,6 +14,7 @@ use std::{
 use tokio::time::{self, Instant};
 
 use crate::{
+    config::Role,
     connection::{self, Served},
     http1::{
         socket::Socket,
@@ -32,6 +33,8 @@ use crate::{
 /// How the connections of one listener begin.
 #[derive(Debug)]
 pub struct Door {
+    /// What is spoken behind it.
+    pub role: Role,
     /// The certificates, for a listener with TLS.
     pub tls: Option<Arc<tls::Server>>,
     /// Whether HTTP/2 is spoken: by ALPN with TLS, by prior knowledge without.
@@ -151,25 +154,25 @@ async fn serve(
     door: &Door,
 ) -> Option<Shared> {
     if is_http2 {
-        serve_http2(worker, stream, peer, Vec::new()).await;
+        serve_http2(worker, stream, peer, door.role, Vec::new()).await;
         return None;
     }
     let knows_preface = door.http2 && door.tls.is_none();
     let metrics = Rc::clone(&worker.metrics);
     let open = metrics.open(Protocol::Http1, Tls::from(peer.is_tls));
-    let served = connection::serve(&worker, stream, peer, knows_preface).await;
+    let served = connection::serve(&worker, stream, peer, door.role, knows_preface).await;
     drop(open);
     match served {
         Served::Ended(client) => Some(client),
         Served::Http2 { client, read } => {
-            serve_http2(worker, client.into_inner(), peer, read).await;
+            serve_http2(worker, client.into_inner(), peer, door.role, read).await;
             None
         }
     }
 }
 
 /// Each stream is a connection of its own to all that is behind the door.
-async fn serve_http2(worker: Rc<Worker>, stream: Stream, peer: Peer, read: Vec<u8>) {
+async fn serve_http2(worker: Rc<Worker>, stream: Stream, peer: Peer, role: Role, read: Vec<u8>) {
     let _open = worker.metrics.open(Protocol::Http2, Tls::from(peer.is_tls));
     let setup = worker.setup();
     let (timeouts, limits) = (&setup.settings.timeouts, &setup.settings.limits);
@@ -192,7 +195,7 @@ async fn serve_http2(worker: Rc<Worker>, stream: Stream, peer: Peer, read: Vec<u
         let within = Rc::clone(&worker);
         worker.spawn(async move {
             let stream = Stream::Http2(Box::new(stream));
-            connection::serve(&within, stream, peer, false).await
+            connection::serve(&within, stream, peer, role, false).await
         });
     };
     // Boxed: large, and most connections are not HTTP/2.

@@ -81,7 +81,7 @@ pub const IDENTITY: [&str; 4] = [
 
 /// Whether a field would pass as one of [`IDENTITY`]: tools that see fields as
 /// variables do not tell `_` from `-`.
-fn is_identity(name: &str) -> bool {
+pub(crate) fn is_identity(name: &str) -> bool {
     let is = |known: &&str| {
         known.len() == name.len()
             && known.bytes().zip(name.bytes()).all(|(known, byte)| {

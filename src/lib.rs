@@ -44,6 +44,10 @@
 //! any field is added, or a client could name the new `Authorization` in its
 //! `Connection` and have it dropped.
 //!
+//! You may also come as a question: another proxy has you, and asks what to do with you.
+//! [`authorize`] finds out who you are, takes you as far as step 5, and tells what you
+//! would have become.
+//!
 //! While you wait, the configuration may change: you end with the settings that you
 //! began with. Or the process is told to stop: then you are finished first.
 //!
@@ -59,6 +63,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod admission;
+pub mod authorize;
 pub mod cli;
 pub mod clock;
 pub mod config;

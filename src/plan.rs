@@ -27,7 +27,18 @@ use crate::{
 };
 
 /// The path that we answer ourselves, for container probes.
-const HEALTH: &[u8] = b"/_tokenshim/health";
+pub(crate) const HEALTH: &[u8] = b"/_tokenshim/health";
+
+/// What is known of a request's body.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'b> {
+    /// It follows the head.
+    Behind,
+    /// It is a form, and this is all of it.
+    Form(&'b [u8]),
+    /// Another proxy has it, and asks about the head.
+    Elsewhere,
+}
 
 /// What is done about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,10 +162,11 @@ pub fn make(
     record: &mut Record,
     out: &mut Vec<u8>,
 ) -> Plan {
+    let body = form.map_or(Body::Behind, Body::Form);
     let mut fields = [httparse::EMPTY_HEADER; FEW_FIELDS];
     match head::parse(head, &mut fields) {
-        Ok(parsed) => make_of(parsed, form, peer, settings, record, out),
-        Err(Refusal::TooManyFields) => make_of_many(head, form, peer, settings, record, out),
+        Ok(parsed) => make_of(parsed, body, peer, settings, record, out),
+        Err(Refusal::TooManyFields) => make_of_many(head, body, peer, settings, record, out),
         Err(refusal) => unreadable(refusal, head, record),
     }
 }
@@ -167,7 +179,7 @@ const FEW_FIELDS: usize = 24;
 #[cold]
 fn make_of_many(
     head: &[u8],
-    form: Option<&[u8]>,
+    body: Body<'_>,
     peer: &Peer,
     settings: &Settings,
     record: &mut Record,
@@ -175,7 +187,7 @@ fn make_of_many(
 ) -> Plan {
     let mut fields = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
     match head::parse(head, &mut fields) {
-        Ok(parsed) => make_of(parsed, form, peer, settings, record, out),
+        Ok(parsed) => make_of(parsed, body, peer, settings, record, out),
         Err(refusal) => unreadable(refusal, head, record),
     }
 }
@@ -186,9 +198,10 @@ fn unreadable(refusal: Refusal, head: &[u8], record: &mut Record) -> Plan {
     Plan::refuse(refusal)
 }
 
-fn make_of(
+/// Decides about a request whose head was read.
+pub(crate) fn make_of(
     head: RequestHead<'_, '_>,
-    form: Option<&[u8]>,
+    body: Body<'_>,
     peer: &Peer,
     settings: &Settings,
     record: &mut Record,
@@ -230,11 +243,15 @@ fn make_of(
     };
     plan.verdict = admit(&head, settings)
         .and_then(|target| {
-            if matches!(head.method, b"GET" | b"HEAD") && relocate::is_path(&target, HEALTH) {
+            let is_ours = !matches!(body, Body::Elsewhere);
+            if is_ours
+                && matches!(head.method, b"GET" | b"HEAD")
+                && relocate::is_path(&target, HEALTH)
+            {
                 return Ok(Verdict::Health);
             }
             let request = Parts::new(head, survey, target, peer, settings)?;
-            request.decide(form, record, &mut plan, out)
+            request.decide(body, record, &mut plan, out)
         })
         .unwrap_or_else(Verdict::Refuse);
     plan
@@ -285,7 +302,7 @@ impl<'r, 'f> Parts<'r, 'f> {
 
     fn decide(
         &self,
-        form: Option<&'r [u8]>,
+        body: Body<'r>,
         record: &mut Record,
         plan: &mut Plan,
         out: &mut Vec<u8>,
@@ -304,10 +321,10 @@ impl<'r, 'f> Parts<'r, 'f> {
         {
             return Err(Refusal::BodyTooLarge);
         }
-        if form.is_none() && self.wants_form(endpoint) {
+        if matches!(body, Body::Behind) && self.wants_form(endpoint) {
             return Ok(Verdict::ReadForm);
         }
-        self.relocate(endpoint, form, record, plan, out)?;
+        self.relocate(endpoint, body, record, plan, out)?;
         Ok(Verdict::Forward)
     }
 
@@ -315,7 +332,7 @@ impl<'r, 'f> Parts<'r, 'f> {
     fn relocate(
         &self,
         endpoint: Endpoint,
-        form: Option<&'r [u8]>,
+        body: Body<'r>,
         record: &mut Record,
         plan: &mut Plan,
         out: &mut Vec<u8>,
@@ -327,6 +344,10 @@ impl<'r, 'f> Parts<'r, 'f> {
             site,
             ..
         } = self;
+        let form = match body {
+            Body::Form(form) => Some(form),
+            Body::Behind | Body::Elsewhere => None,
+        };
         let relocated = relocate::relocate(
             &relocate::Request {
                 method: head.method,
@@ -345,7 +366,7 @@ impl<'r, 'f> Parts<'r, 'f> {
             .map(|token| self.settings.fingerprint_key.recognise(token));
         record.credential(&relocated, known.map(|(fingerprint, _)| fingerprint));
         let credential = relocated.credential?;
-        let is_missing = matches!(credential, Credential::Absent) && !self.may_hide_token();
+        let is_missing = matches!(credential, Credential::Absent) && !self.may_hide_token(body);
         let looks = self.looks_at_token(endpoint);
         // Where we are the only ones who look, what is no token is none, and a place
         // where we do not look is empty.
@@ -400,7 +421,11 @@ impl<'r, 'f> Parts<'r, 'f> {
 
     /// Whether a token may be where we do not look: Twisted reads forms of both
     /// kinds as if they were part of the query.
-    fn may_hide_token(&self) -> bool {
+    fn may_hide_token(&self, body: Body<'_>) -> bool {
+        if matches!(body, Body::Elsewhere) {
+            let is_form = self.survey.has_form || self.survey.has_multipart;
+            return self.head.method == b"POST" && is_form;
+        }
         let is_unread = self.survey.has_form && self.site.policy.form_body == FormBody::Forward;
         self.has_body_of_post() && (is_unread || self.survey.has_multipart)
     }

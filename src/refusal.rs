@@ -141,4 +141,7 @@ pub enum Malformed {
     /// The chunks of a body.
     #[error("chunked body")]
     Chunk,
+    /// A question of another proxy does not say what it is about, or says it twice.
+    #[error("question about a request")]
+    Question,
 }

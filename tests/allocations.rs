@@ -35,6 +35,10 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: Synapse/1.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
 
+/// What answers end with: the upstream's, and ours to a question.
+const ANSWERED: &[u8] = b"\r\n\r\n{}";
+const ALLOWED: &[u8] = b"&access_token=<redacted>\r\n\r\n";
+
 /// Connections, and what each of them asks while nothing is counted, and after.
 const CLIENTS: usize = 8;
 const WARMING: usize = 50;
@@ -65,13 +69,23 @@ fn a_request_allocates_nothing() {
             ),
         ),
     ];
+    let asked = (
+        "question of nginx",
+        format!(
+            "HEAD /auth HTTP/1.1\r\n{FIELDS}\r\nX-Original-Method: GET\r\n\
+             X-Original-URI: /_matrix/client/v3/sync?since=s1&access_token={token}\r\n\r\n"
+        ),
+    );
     let directory = tempfile::tempdir().unwrap();
-    let address = start(&directory.path().join("access.log"));
-    for (name, request) in cases {
-        let mut clients: Vec<TcpStream> = (0..CLIENTS).map(|_| connect(&address)).collect();
-        ask(&mut clients, request.as_bytes(), WARMING);
+    let addresses = start(&directory.path().join("access.log"));
+    let forwarded = cases
+        .into_iter()
+        .map(|case| (case, &addresses[0], ANSWERED));
+    for ((name, request), address, end) in forwarded.chain([(asked, &addresses[1], ALLOWED)]) {
+        let mut clients: Vec<TcpStream> = (0..CLIENTS).map(|_| connect(address)).collect();
+        ask(&mut clients, request.as_bytes(), end, WARMING);
         let region = Region::new(ALLOCATOR);
-        ask(&mut clients, request.as_bytes(), REQUESTS);
+        ask(&mut clients, request.as_bytes(), end, REQUESTS);
         let change = region.change();
         let count = change.allocations + change.reallocations;
         println!(
@@ -91,11 +105,11 @@ fn a_request_allocates_nothing() {
     assert!(region.change().allocations > 0);
 }
 
-/// Starts the proxy in front of an upstream; returns its address.
-fn start(log: &Path) -> String {
+/// Starts the proxy in front of an upstream, with a listener for questions beside it.
+fn start(log: &Path) -> Vec<String> {
     let upstream = upstream();
     let text = format!(
-        "upstream = \"http://{upstream}\"\nworkers = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\n[access_log]\nfile = \"{}\"\n",
+        "upstream = \"http://{upstream}\"\nworkers = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\naddress = \"127.0.0.1:0\"\nrole = \"auth\"\n[access_log]\nfile = \"{}\"\n",
         log.display()
     );
     let config = config::load(&Sources {
@@ -112,7 +126,7 @@ fn start(log: &Path) -> String {
         );
         panic!("ended: {:?}", served.is_ok());
     });
-    bound.recv_timeout(Duration::from_secs(10)).unwrap()[0].clone()
+    bound.recv_timeout(Duration::from_secs(10)).unwrap()
 }
 
 fn connect(address: &str) -> TcpStream {
@@ -126,13 +140,13 @@ fn connect(address: &str) -> TcpStream {
 }
 
 /// Sends a request on each connection, then reads the answers, again and again.
-fn ask(clients: &mut [TcpStream], request: &[u8], times: usize) {
+fn ask(clients: &mut [TcpStream], request: &[u8], end: &[u8], times: usize) {
     for _ in 0..times {
         for client in &mut *clients {
             client.write_all(request).unwrap();
         }
         for client in &mut *clients {
-            assert!(read_until(client, b"\r\n\r\n{}"), "no answer");
+            assert!(read_until(client, end), "no answer");
         }
     }
 }

@@ -12,6 +12,8 @@
 mod beside_hyper;
 #[path = "../fuzz/laws.rs"]
 mod laws;
+#[path = "../fuzz/questions.rs"]
+mod questions;
 
 use std::{fmt, fs, path::Path};
 
@@ -24,7 +26,7 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 16] = [
+const TARGETS: [(&str, Law); 18] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("head", laws::head),
@@ -42,6 +44,8 @@ const TARGETS: [(&str, Law); 16] = [
     ("hyper_responses", |bytes| {
         beside_hyper::responses(bytes);
     }),
+    ("original", questions::original),
+    ("check_request", questions::check_request),
     ("lesson", laws::lesson),
     ("whoami", laws::whoami),
     ("introspection", laws::introspection),
@@ -74,7 +78,7 @@ fn the_laws_hold_on_the_seeds() {
 }
 
 /// What makes parsers stumble, and what our own look for.
-const PIECES: [&[u8]; 83] = [
+const PIECES: [&[u8]; 89] = [
     b"access_token",
     b"access_token=",
     b"access%5Ftoken=",
@@ -138,6 +142,12 @@ const PIECES: [&[u8]; 83] = [
     b"\0\0\x05\x01\x04\0\0\0\x03\x82\x44\x02/#",
     b"\0\0\x02\x01\0\0\0\0\x05",
     b"\0\0\x01\x09\x04\0\0\0\x05",
+    b"GET /auth HTTP/1.1\r\nHost: h\r\n",
+    b"X-Original-URI: /p\r\nX-Original-Method: GET\r\n",
+    b"X-Forwarded-Uri: /p\r\n",
+    b"\x0a\x14\x22\x12\x12\x10\x12\x03GET\x22\x02/p\x2a\x01h\x6a\x02\x0a\0",
+    b"\x6a\x0a\x0a\x08\x0a\x03x-a\x1a\x011",
+    b"\x1a\x08\x0a\x03x-a\x12\x011",
     b"200\napplication/json\n{",
     b"401\napplication/json\n{",
     b"404\napplication/json\n{",

@@ -16,8 +16,9 @@ use format::Family;
 use tokenshim::{
     access_log::Ending,
     metrics::{
-        Attempt, ConnectFailure, Finished, Handshake, Label, Limit, Log, Method, Protocol, Reason,
-        Registry, Reload, Rewrite, Timeout, Tls, TokenSource, Worker, family,
+        Attempt, ConnectFailure, Finished, Handshake, Judgement, Label, Limit, Log, Method,
+        Protocol, Reason, Registry, Reload, Rewrite, Timeout, Tls, TokenSource, Witness, Worker,
+        family,
     },
     refusal::Refusal,
     requirement::RouteClass,
@@ -157,6 +158,8 @@ fn label_values() -> Vec<(&'static str, String)> {
         ("`source`", all::<TokenSource>()),
         ("`outcome` of rewrites", all::<Rewrite>()),
         ("`reason`", all::<Reason>()),
+        ("`verdict`", all::<Judgement>()),
+        ("`witness`", all::<Witness>()),
         ("`connection`", all::<Attempt>()),
         ("`kind`", all::<ConnectFailure>()),
         ("`protocol`", all::<Protocol>()),

@@ -111,6 +111,9 @@ impl Refusal {
             Self::Malformed(Malformed::Host) => "Missing or malformed Host",
             Self::Malformed(Malformed::Length) => "Malformed message length",
             Self::Malformed(Malformed::Chunk) => "Malformed chunked body",
+            Self::Malformed(Malformed::Question) => {
+                "The proxy in front does not say which request it asks about"
+            }
             Self::RefusedMethod => "Method not supported",
             Self::HeadTimeout => "The request head took too long",
             Self::BodyTimeout => "The request body took too long",

@@ -75,6 +75,7 @@ impl Reloadable {
     /// How connections of this listener begin.
     pub(super) fn door(&self, listen: &Listen) -> Door {
         Door {
+            role: listen.role,
             tls: self.tls.clone().filter(|_| listen.tls),
             http2: listen.http2,
             proxy_protocol: listen.proxy_protocol,

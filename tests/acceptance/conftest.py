@@ -16,12 +16,14 @@ import pytest
 import wire
 from certificates import Authority, Pair
 from edge import NAME, Edges
+from guards import Guards
 from nginx import Nginx
 from origin import Origin
 from processes import free_port
 from recorder import Recorded, Recorder
 from shim import Shim
 from synapse import PASSWORD, Synapse
+from tools import Files, FileServer
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Chain:
     shim: Shim
     # Grows with each login; the judge looks for every one of them, for ever.
     tokens: set[str] = field(default_factory=set)
+    # Those of them that belong into a body on the way to the homeserver.
+    in_bodies: set[str] = field(default_factory=set)
     shims: list[Shim] = field(default_factory=list)
     nginx: Nginx | None = None
     # How far the judge has read each output.
@@ -43,6 +47,11 @@ class Chain:
         """Tells the judge of a token before it is used."""
         self.tokens.add(token)
         return token
+
+    def refresh_token(self, token: str) -> str:
+        """The same of one that clients send in a body."""
+        self.in_bodies.add(token)
+        return self.secret(token)
 
     def account(self, *, admin: bool = False) -> tuple[str, str]:
         """A fresh account and its token, so that tests cannot disturb each other."""
@@ -87,7 +96,8 @@ class Chain:
         found = self.leaks(0)
         for stream in self.recorder.streams():
             rest = judge.without_bearer(stream.read_bytes())
-            found += [f"{stream.name}: plain token" for token in self.tokens if token.encode() in rest]
+            in_heads = self.tokens - self.in_bodies
+            found += [f"{stream.name}: plain token" for token in in_heads if token.encode() in rest]
         return found
 
     def _request_leaks(self, request: Recorded) -> list[str]:
@@ -182,3 +192,34 @@ def edges(tmp_path: Path) -> Iterator[Edges]:
     started = Edges(tmp_path)
     yield started
     started.stop()
+
+
+@pytest.fixture
+def guards(chain: Chain) -> Iterator[Guards]:
+    """Starts tokenshim with a `[verify]` of the test's own."""
+    started = Guards(chain)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def file_server(chain: Chain) -> Iterator[Files]:
+    """One for all tests, with a recorder before it."""
+    folder = chain.folder / "files"
+    server = FileServer(folder)
+    recorder = Recorder(free_port(), server.port, folder)
+    yield Files(server, recorder)
+    recorder.stop()
+    server.stop()
+
+
+@pytest.fixture
+def files(chain: Chain, file_server: Files) -> Iterator[Files]:
+    """The tool logs whole targets: none may have had a token."""
+    mark = file_server.recorder.mark()
+    yield file_server
+    log = file_server.server.log.read_bytes()
+    assert judge.findings(log[file_server.judged :], chain.tokens) == []
+    file_server.judged = len(log)
+    for request in file_server.recorder.since(mark):
+        assert not judge.names_token(request.line)

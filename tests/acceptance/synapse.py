@@ -23,6 +23,8 @@ PASSWORD = "correct horse battery staple"
 UNLIMITED = {"per_second": 100_000, "burst_count": 100_000}
 APPSERVICE_USER = "_as_x"
 UPLOAD_LIMIT = "200M"
+# Seconds that a token lives, of a session that can renew it.
+EXPIRES_AFTER = 6
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,14 @@ class Synapse:
         self._secret = secrets.token_hex(16)
         self.log = folder / "homeserver.log"
         self._write(bridges)
-        command: list[str | Path] = [
-            python_of("synapse"),
-            "-m",
-            "synapse.app.homeserver",
-            "-c",
-            "homeserver.yaml",
-        ]
-        environment = {"SYNAPSE_CACHE_FACTOR": os.environ.get("SYNAPSE_CACHE_FACTOR", "0.5")}
-        keys = Child("synapse-keys", [*command, "--generate-keys"], folder, environment)
+        keys = self._run("synapse-keys", "--generate-keys")
         if keys.process.wait(180) != 0:
             raise RuntimeError(f"Synapse made no keys: {keys.tail()}")
-        self.child = Child("synapse", command, folder, environment)
+        self.start()
+
+    def start(self) -> None:
+        """Again after `stop`, on the same port and with all that it knew."""
+        self.child = self._run("synapse")
         self.child.wait_for("no answer on /health", self._healthy, 180)
 
     def register(self, name: str, *, admin: bool = False) -> str:
@@ -90,6 +88,11 @@ class Synapse:
     def stop(self) -> None:
         """Synapse needs about a second."""
         self.child.stop()
+
+    def _run(self, name: str, *arguments: str) -> Child:
+        command = [python_of("synapse"), "-m", "synapse.app.homeserver", "-c", "homeserver.yaml", *arguments]
+        environment = {"SYNAPSE_CACHE_FACTOR": os.environ.get("SYNAPSE_CACHE_FACTOR", "0.5")}
+        return Child(name, command, self.folder, environment)
 
     def _healthy(self) -> bool:
         try:
@@ -127,6 +130,9 @@ class Synapse:
             # The ids of room version 12 have no `:domain`, which old clients insist on.
             "default_room_version": "11",
             "max_upload_size": UPLOAD_LIMIT,
+            "allow_guest_access": True,
+            # Only for sessions that asked for a refresh token.
+            "refreshable_access_token_lifetime": f"{EXPIRES_AFTER}s",
             # The accounts live for minutes; a login need not cost half a second.
             "bcrypt_rounds": 4,
             "app_service_config_files": [str(self.folder / name) for name in registrations],

@@ -44,6 +44,7 @@ reasons! {
     MalformedHost = "malformed_host" for Refusal::Malformed(Malformed::Host),
     MalformedLength = "malformed_length" for Refusal::Malformed(Malformed::Length),
     MalformedChunk = "malformed_chunk" for Refusal::Malformed(Malformed::Chunk),
+    MalformedQuestion = "malformed_question" for Refusal::Malformed(Malformed::Question),
     RefusedMethod = "refused_method" for Refusal::RefusedMethod,
     HeadTimeout = "head_timeout" for Refusal::HeadTimeout,
     BodyTimeout = "body_timeout" for Refusal::BodyTimeout,

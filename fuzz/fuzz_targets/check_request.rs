@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../questions.rs"]
+mod questions;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| questions::check_request(data));
