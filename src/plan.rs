@@ -3,24 +3,29 @@
 //! This is the pure half of a request: no clock, no socket. It writes the head
 //! for the upstream, or names the answer of our own.
 
-use std::{net::IpAddr, ops::Range};
+mod bearer;
+mod forward;
+
+use std::net::IpAddr;
 
 use smallvec::SmallVec;
+
+pub use self::bearer::Bearer;
+use self::forward::Rewrite;
 
 use crate::{
     access_log::Record,
     config::{FormBody, Profile},
-    decimal, field_value,
+    field_value,
     http1::{
         head::{self, RequestHead, Version},
         length::Length,
         survey::{self, Survey},
     },
-    hygiene::{self, Edits, Peer},
+    hygiene::Peer,
     refusal::{Dialect, Malformed, Refusal},
     relocate::{self, Credential},
     requirement::{Api, Class, Endpoint},
-    secret::{AccessToken, TokenKey},
     settings::{Settings, Site},
     target::{self, Form, RawTarget},
     verify::learn::Touch,
@@ -122,33 +127,6 @@ impl Plan {
             teaches: false,
             touch: None,
         }
-    }
-}
-
-/// The token that a request is authorized with.
-#[derive(Clone, Debug)]
-pub struct Bearer {
-    /// What it is known by.
-    pub key: TokenKey,
-    /// Where it stands in the head for the upstream, so that it is held only once;
-    /// empty where nobody will ask for it.
-    place: Range<usize>,
-}
-
-impl Bearer {
-    /// Finds the token in the `head` that it was written to. A place before the field
-    /// would do as well: what matters is the bytes.
-    fn find(key: TokenKey, token: &AccessToken<'_>, head: &[u8]) -> Option<Self> {
-        let bytes = token.expose().as_bytes();
-        let start = memchr::memmem::find(head, bytes)?;
-        let place = start..start.saturating_add(bytes.len());
-        Some(Self { key, place })
-    }
-
-    /// The token itself.
-    #[must_use]
-    pub fn token<'h>(&self, head: &'h [u8]) -> Option<AccessToken<'h>> {
-        AccessToken::from_text(head.get(self.place.clone())?).ok()
     }
 }
 
@@ -401,7 +379,7 @@ impl<'r, 'f> Parts<'r, 'f> {
                 // Always found; if it were not, nobody could be let in.
                 Bearer::find(key, token, out).ok_or(Refusal::Internal)?
             } else {
-                Bearer { key, place: 0..0 }
+                Bearer::known(key)
             });
             plan.teaches = relocate::may_teach(head.method, target);
         }
@@ -446,58 +424,6 @@ impl<'r, 'f> Parts<'r, 'f> {
             _ => self.site.verifies() && self.head.method != b"OPTIONS",
         }
     }
-
-    /// Writes the head for the upstream.
-    fn push_head(&self, rewrite: &Rewrite<'_>, plan: &Plan, out: &mut Vec<u8>) {
-        let Self {
-            head, survey, peer, ..
-        } = self;
-        let names = &self.site.policy.names;
-        out.extend_from_slice(head.method);
-        out.push(b' ');
-        relocate::push_target(out, &self.target, &rewrite.edit(), &self.site.policy);
-        out.extend_from_slice(b" HTTP/1.1\r\n");
-        hygiene::push(out, "Host", self.host);
-        let moved = match &rewrite.credential {
-            Credential::Moved(token) => Some(token),
-            Credential::Absent | Credential::Kept(_) => None,
-        };
-        let edits = Edits {
-            replaces_authorization: moved.is_some(),
-            answers_expect: plan.form.is_some() || !survey.expects_continue,
-            names,
-            redactor: &self.settings.redactor,
-            drops_identity: self.site.verifies(),
-        };
-        hygiene::push_passing(out, head.fields, survey, peer, &edits);
-        if let Some(token) = moved {
-            out.extend_from_slice(b"Authorization: Bearer ");
-            out.extend_from_slice(token.expose().as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        hygiene::push_added(out, survey, peer, self.host);
-        push_length(out, plan, survey.is_sized);
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// What of a forwarded request is not as the client sent it.
-struct Rewrite<'r> {
-    endpoint: Endpoint,
-    credential: Credential<'r>,
-    cut_from: Option<usize>,
-    to_query: bool,
-}
-
-impl Rewrite<'_> {
-    /// What of it concerns the target.
-    fn edit(&self) -> relocate::Edit<'_> {
-        relocate::Edit {
-            endpoint: self.endpoint,
-            cut_from: self.cut_from,
-            token: self.credential.token().filter(|_| self.to_query),
-        }
-    }
 }
 
 /// The target's parts, if this request may have such a target.
@@ -518,22 +444,5 @@ fn admit<'r>(head: &RequestHead<'r, '_>, settings: &Settings) -> Result<Form<'r>
         Ok(target)
     } else {
         Err(malformed)
-    }
-}
-
-/// Writes where the body ends, in the upstream's framing.
-fn push_length(out: &mut Vec<u8>, plan: &Plan, is_sized: bool) {
-    let length = match (&plan.form, plan.length) {
-        (Some(form), _) => Some(form.len() as u64),
-        (None, Length::Sized(length)) => Some(length),
-        (None, Length::Zero) => is_sized.then_some(0),
-        (None, Length::Chunked | Length::UntilClose) => {
-            return hygiene::push(out, "Transfer-Encoding", b"chunked");
-        }
-    };
-    if let Some(length) = length {
-        out.extend_from_slice(b"Content-Length: ");
-        decimal::push(out, length);
-        out.extend_from_slice(b"\r\n");
     }
 }

@@ -17,6 +17,7 @@ pub mod client;
 pub mod evidence;
 pub mod introspect;
 pub mod learn;
+pub mod memo;
 pub mod memory;
 pub mod rules;
 pub mod tokens;

@@ -15,7 +15,7 @@ mod tls;
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
-use issuer::{Act, Issuer, alice, answer, tcp};
+use issuer::{Act, Issuer, alice, answer, memo, tcp};
 use tls::{Authority, Files, PATIENCE};
 use tokenshim::{
     config::{Introspection, Upstream, UpstreamTls},
@@ -49,7 +49,9 @@ fn token(text: &str) -> (TokenKey, AccessToken<'_>) {
 
 async fn put(ask: &Ask, text: &str) -> Result<Arc<Answer>, NoAnswer> {
     let (key, token) = token(text);
-    timeout(PATIENCE, ask.ask(key, &token)).await.unwrap()
+    timeout(PATIENCE, ask.ask(key, &token, memo(key)))
+        .await
+        .unwrap()
 }
 
 fn user(outcome: Result<Arc<Answer>, NoAnswer>) -> Option<String> {

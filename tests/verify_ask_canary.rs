@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use issuer::{Act, Issuer, answer};
+use issuer::{Act, Issuer, answer, memo};
 use tokenshim::{
     config::{Introspection, Upstream},
     secret::{AccessToken, FingerprintKey},
@@ -115,7 +115,7 @@ async fn nothing_tells_the_token_or_the_secret() {
     ] {
         for issuer in issuers(issuer.on_tcp().await) {
             let ask = Ask::start(issuer.clone(), Duration::from_millis(200), None).unwrap();
-            let outcome = ask.ask(known_by, &token).await;
+            let outcome = ask.ask(known_by, &token, memo(known_by)).await;
             assert!(outcome.is_err(), "case: {name}");
             let error = outcome.unwrap_err();
             shown.push(format!("{issuer:?} {ask:?} {error:?} {error}"));
@@ -124,7 +124,7 @@ async fn nothing_tells_the_token_or_the_secret() {
     let nobody = tempfile::tempdir().unwrap().path().join("none.sock");
     for issuer in issuers(Upstream::Unix { path: nobody }) {
         let ask = Ask::start(issuer, Duration::from_secs(5), None).unwrap();
-        let error = ask.ask(known_by, &token).await.unwrap_err();
+        let error = ask.ask(known_by, &token, memo(known_by)).await.unwrap_err();
         shown.push(format!("{error:?} {error}"));
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

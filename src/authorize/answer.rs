@@ -88,8 +88,10 @@ const SHIM_IDENTITY: [&str; 4] = [
     "X-Shim-Label",
 ];
 
-/// Appends whose token it is. Whoever copies these fields sends on its client's own where
-/// one is absent; Envoy is told not to, Traefik never does, and of Caddy's the pages speak.
+/// Appends whose token it is.
+///
+/// Where a field is absent, Envoy and Caddy would send on what their client sent under its
+/// name: Envoy is told not to, and Caddy's configuration has to see to it.
 fn push_identity(asker: Asker, outcome: &Outcome<'_>, out: &mut Vec<u8>) -> bool {
     let mut is_sound = true;
     let mut before = "x-envoy-auth-headers-to-remove: ";

@@ -30,6 +30,7 @@ use super::{
     breaker::Breaker,
     client::{Client, KEPT_FOR, Question, Reply},
     introspect::{self, is_about_credentials},
+    memo::Memo,
     whoami,
 };
 use crate::{
@@ -74,6 +75,7 @@ pub struct Ask {
 struct Job {
     question: Question,
     landing: Landing,
+    memo: Memo,
 }
 
 impl Ask {
@@ -117,7 +119,8 @@ impl Ask {
         })
     }
 
-    /// What the issuer says of `token`, which is known by `key`.
+    /// What the issuer says of `token`, which is known by `key`. The answer is kept in the
+    /// `memo` of the first who asks, before anybody is told: who comes then need not ask.
     ///
     /// # Errors
     ///
@@ -126,6 +129,7 @@ impl Ask {
         &self,
         key: TokenKey,
         token: &AccessToken<'_>,
+        memo: Memo,
     ) -> Result<Arc<Answer>, NoAnswer> {
         if token.expose().len() > LONGEST_TOKEN {
             return Err(NoAnswer::Unusable("the token is too long".into()));
@@ -136,12 +140,21 @@ impl Ask {
             }
             Boarding::Joined(outcome) => outcome,
             Boarding::First(outcome, landing) => {
+                if let Some(answer) = memo.look() {
+                    // Another flight landed since its memory was looked into.
+                    landing.tell(&Ok(Arc::new(answer)));
+                    return outcome.await.unwrap_or(Err(NoAnswer::Timeout));
+                }
                 let question = self
                     .issuer
                     .question(token)
                     .ok_or_else(|| NoAnswer::Unusable("the token cannot be sent".into()))?;
                 // A thread that has ended drops the job, and its landing says so.
-                let _ = self.jobs.send(Job { question, landing });
+                let _ = self.jobs.send(Job {
+                    question,
+                    landing,
+                    memo,
+                });
                 outcome
             }
         };
@@ -232,10 +245,18 @@ impl Asker {
         }
     }
 
-    async fn fly(self: Rc<Self>, Job { question, landing }: Job) {
+    async fn fly(self: Rc<Self>, job: Job) {
+        let Job {
+            question,
+            landing,
+            memo,
+        } = job;
         let outcome = self.ask_if_well(&question).await;
         // Wiped before anybody hears of it.
         drop(question);
+        if let Ok(answer) = &outcome {
+            memo.keep(answer);
+        }
         landing.tell(&outcome.map(Arc::new));
     }
 

@@ -1,16 +1,13 @@
 //! One who knows tokens: what is remembered, and whom to ask about the rest.
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use super::{
     Answer, Identity, NoAnswer, Verdict,
     ask::Ask,
     bad_tokens::BadTokens,
     learn::{Lesson, Touch},
+    memo::{Belief, Memo},
     memory::Memory,
     tokens::Tokens,
 };
@@ -24,11 +21,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Verifier {
     pub(super) source: Source,
-    pub(super) memory: Memory,
+    pub(super) memory: Arc<Memory>,
     pub(super) bad_tokens: Arc<BadTokens>,
-    pub(super) valid_ttl: Duration,
-    /// Of a learned or an asked verdict, whichever this verifier has.
-    pub(super) unknown_ttl: Duration,
+    pub(super) belief: Belief,
     pub(super) on_failure: OnFailure,
 }
 
@@ -66,26 +61,17 @@ impl Verifier {
         key: TokenKey,
         token: &AccessToken<'_>,
     ) -> Result<Arc<Verdict>, NoAnswer> {
-        // What is forgotten while we wait must not be remembered afterwards.
-        let asked = self.memory.moment();
+        let memo = Memo::new(&self.memory, key, self.belief);
         let answer = match &self.source {
             Source::Answers => return Err(NoAnswer::Open),
-            Source::File(tokens) => Arc::new(in_file(tokens, token)),
-            Source::Issuer(ask) => ask.ask(key, token).await?,
+            Source::File(tokens) => {
+                let answer = in_file(tokens, token);
+                memo.keep(&answer);
+                Arc::new(answer)
+            }
+            Source::Issuer(issuer) => issuer.ask(key, token, memo).await?,
         };
-        let verdict = Arc::new(answer.verdict.clone());
-        let ttl = self.ttl(&answer);
-        self.memory
-            .keep_if(asked, key, Arc::clone(&verdict), ttl, Instant::now());
-        Ok(verdict)
-    }
-
-    fn ttl(&self, answer: &Answer) -> Duration {
-        let ttl = match answer.verdict {
-            Verdict::Valid(_) => self.valid_ttl,
-            Verdict::Unknown { .. } | Verdict::Locked | Verdict::Unfit => self.unknown_ttl,
-        };
-        answer.valid_for.map_or(ttl, |valid_for| ttl.min(valid_for))
+        Ok(Arc::new(answer.verdict.clone()))
     }
 
     /// The upstream does not know the token.
@@ -96,7 +82,7 @@ impl Verifier {
         let verdict = Arc::new(Verdict::Unknown {
             soft_logout: lesson.soft_logout,
         });
-        self.memory.keep(key, verdict, self.unknown_ttl, now);
+        self.memory.keep(key, verdict, self.belief.other, now);
         // Answered by the upstream this time, but counted.
         let _ = self.bad_tokens.count(client, now);
     }

@@ -7,6 +7,7 @@ use super::{
     bad_tokens::BadTokens,
     introspect::{Credentials, Endpoint},
     learn::Touch,
+    memo::Belief,
     memory::Memory,
     rules::Rules,
     tokens::{Tokens, TokensError},
@@ -164,12 +165,14 @@ impl Verifiers {
         };
         Ok(Verifier {
             source,
-            memory: Memory::new(verify.entries, seed()?),
+            memory: Arc::new(Memory::new(verify.entries, seed()?)),
             bad_tokens: Arc::clone(&self.bad_tokens),
-            valid_ttl: verify.valid_ttl,
-            unknown_ttl: match kind {
-                Kind::Learn(_) => verify.learn_ttl,
-                _ => verify.unknown_ttl,
+            belief: Belief {
+                valid: verify.valid_ttl,
+                other: match kind {
+                    Kind::Learn(_) => verify.learn_ttl,
+                    _ => verify.unknown_ttl,
+                },
             },
             on_failure: verify.on_failure,
         })

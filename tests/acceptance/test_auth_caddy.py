@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import auth
@@ -36,6 +37,13 @@ class Caddy:
 
 
 @pytest.fixture
+def afterwards() -> Iterator[ExitStack]:
+    """What has to be done however the test ends."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
 def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
     """A token, and a homeserver that knows it."""
     token = edges.secret()
@@ -44,10 +52,13 @@ def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
     whoami.stop()
 
 
-def test_verdict(edges: Edges, origin: Origin, tmp_path: Path, knowing: tuple[str, auth.Whoami]) -> None:
+def test_verdict(
+    edges: Edges, origin: Origin, tmp_path: Path, knowing: tuple[str, auth.Whoami], afterwards: ExitStack
+) -> None:
     token, whoami = knowing
     edge, shim = auth.start(edges, origin, "auth", whoami.toml)
     caddy = Caddy(tmp_path / "caddy", origin, shim)
+    afterwards.callback(caddy.child.stop)
     for target in (WHOAMI, f"/p?access_token={token}&access_token={edges.secret()}", "/p?access_token=%00"):
         direct, through = (wire.request(port, "GET", target) for port in (edge.port, caddy.port))
         assert (through.status, through.body) == (direct.status, direct.body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import auth
@@ -26,6 +27,7 @@ ITS_OWN = {
     "asterisk": TARGET,
     "asterisk for another method": TARGET,
     "neither slash nor scheme": TARGET,
+    "bridge, query: a raw hash cannot hide it": "it refuses a path with a raw hash",
     "Connection cannot take the client's header away": "it can take it away from Envoy",
     "Referer, behind a semicolon, with a fragment": REFERER,
     "Referer, token in the fragment": REFERER,
@@ -117,6 +119,13 @@ def test_answers_are_exact(beside: tuple[Envoy, Edge], edges: Edges) -> None:
 
 
 @pytest.fixture
+def afterwards() -> Iterator[ExitStack]:
+    """What has to be done however the test ends."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
 def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
     """A token, and a homeserver that knows it."""
     token = edges.secret()
@@ -125,12 +134,15 @@ def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
     whoami.stop()
 
 
-def test_identity(edges: Edges, origin: Origin, tmp_path: Path, knowing: tuple[str, auth.Whoami]) -> None:
+def test_identity(
+    edges: Edges, origin: Origin, tmp_path: Path, knowing: tuple[str, auth.Whoami], afterwards: ExitStack
+) -> None:
     """Who it is, is for us to say, and without an answer nobody is let in or logged out."""
     token, whoami = knowing
     _, socket = auth.start(edges, origin, "ext_authz", "[relocate]\nprofile = \"generic\"\n" + whoami.toml)
     port = free_port()
     envoy = Envoy(tmp_path / "envoy", bootstrap(origin, socket, port), port)
+    afterwards.callback(envoy.child.stop)
     forged = {"X-Matrix-User": "@eve:h", "X-Token-Label": "eve"}
     seen = Seen.of(wire.request(port, "GET", wire.with_token("/tool?a=%2F", token), fields=forged).body)
     assert seen.target == "/tool?a=%2F"
@@ -157,7 +169,7 @@ GRPC = """\
 """
 
 
-def test_by_http(edges: Edges, origin: Origin, tmp_path: Path) -> None:
+def test_by_http(edges: Edges, origin: Origin, tmp_path: Path, afterwards: ExitStack) -> None:
     """A verdict and a header; the path stays as it was."""
     token = edges.secret()
     edge, socket = auth.start(edges, origin, "auth")
@@ -168,6 +180,7 @@ def test_by_http(edges: Edges, origin: Origin, tmp_path: Path) -> None:
     inset = "".join(f"{22 * ' '}{line}\n" for line in auth.block("Envoy, HTTP", "yaml").splitlines())
     text = auth.changed(before + inset + rest, {GRPC: "", "{ http2_protocol_options: {} }": "{ http_protocol_options: {} }"})
     envoy = Envoy(tmp_path / "envoy", text, port)
+    afterwards.callback(envoy.child.stop)
     seen = Seen.of(wire.request(port, "GET", wire.with_token("/p%2F//q", token)).body)
     assert seen.target == f"/p%2F//q?access_token={token}"
     assert seen.values("authorization") == [f"Bearer {token}"]

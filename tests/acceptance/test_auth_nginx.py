@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -164,6 +165,13 @@ def test_long_tokens_and_targets(beside: tuple[Nginx, Edge], authority: Authorit
 
 
 @pytest.fixture
+def afterwards() -> Iterator[ExitStack]:
+    """What has to be done however the test ends."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
 def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
     """A token, and a homeserver that knows it."""
     token = edges.secret()
@@ -179,12 +187,14 @@ def test_identity(
     authority: Authority,
     tmp_path: Path,
     knowing: tuple[str, auth.Whoami],
+    afterwards: ExitStack,
 ) -> None:
     """Who it is, is for us to say, and without an answer nobody is let in or logged out."""
     token, whoami = knowing
     settings = "[relocate]\nprofile = \"generic\"\n" + whoami.toml + "bad_tokens = 2\n"
     _, path = auth.start(edges, origin, "auth", settings)
     nginx = Nginx(tmp_path / "nginx", origin, path, pair)
+    afterwards.callback(nginx.child.stop)
     forged = {"X_Matrix_User": "@eve:h", "X_Shim_User": "@eve:h"}
     seen = Seen.of(ask(nginx, authority, "GET", wire.with_token("/tool?a=%2F", token), **forged).body)
     assert seen.target == "/tool?a=%2F"
@@ -212,6 +222,7 @@ def test_shim_is_away(
     tmp_path: Path,
     level: str,
     is_there: bool,
+    afterwards: ExitStack,
 ) -> None:
     """503 and not 401; and what the page says of the error log."""
     token = edges.secret()
@@ -221,6 +232,7 @@ def test_shim_is_away(
             # Bound, and not listened to: connections are refused.
             nobody.bind(str(path))
         nginx = Nginx(tmp_path / "nginx", origin, path, pair, level)
+        afterwards.callback(nginx.child.stop)
         mark = len(origin.requests)
         answer = ask(nginx, authority, "GET", wire.with_token("/p", token))
         assert (answer.status, answer.json()["errcode"]) == (503, "M_UNKNOWN")
