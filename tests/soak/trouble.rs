@@ -52,7 +52,10 @@ pub(crate) fn kill(child: &mut Child) {
 
 /// Lets an upstream die and come back, or stand still for a while.
 pub(crate) async fn storms(world: Rc<World>, mut random: Random, site: Site, server: Server) {
+    // Until it has started it is away like one that died.
+    world.weather.begin(site);
     let mut child = start(&server).await;
+    world.weather.end(site);
     while !world.is_over.get() {
         random.pause(1000, 6000).await;
         world.weather.begin(site);
