@@ -180,7 +180,8 @@ impl<'w> Connection<'w> {
         let next = match self.role {
             Role::Proxy => self.answer(end, &mut record, &mut head).await,
             Role::Auth => self.answer_question(end, &mut record, &mut head).await,
-            Role::ExtAuthz => self.answer_call(end, &mut record, &mut head).await,
+            // Boxed: every waiting connection has room for the largest of these.
+            Role::ExtAuthz => Box::pin(self.answer_call(end, &mut record, &mut head)).await,
         };
         self.worker.return_head(head);
         next

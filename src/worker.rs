@@ -224,6 +224,8 @@ impl Worker {
             worker: Rc::clone(self),
             key,
         };
+        // Boxed: what a block takes in and then awaits, it has room for twice.
+        let task = Box::pin(task);
         tokio::task::spawn_local(async move {
             let waker = std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
             place.worker.wake(place.key, waker);
