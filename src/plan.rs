@@ -383,7 +383,7 @@ impl<'r, 'f> Parts<'r, 'f> {
             });
             plan.teaches = relocate::may_teach(head.method, target);
         }
-        if site.policy.profile == Profile::Matrix {
+        if site.policy.profile == Profile::Matrix && self.settings.verifiers.remember_users() {
             plan.touch = relocate::touches(head.method, target);
         }
         Ok(())

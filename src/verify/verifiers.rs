@@ -136,6 +136,15 @@ impl Verifiers {
         }
     }
 
+    /// Whether a session that ends may void what is remembered: it may where somebody is
+    /// asked, and never of what an upstream does not know.
+    #[must_use]
+    pub fn remember_users(&self) -> bool {
+        self.all
+            .iter()
+            .any(|(kind, _)| matches!(kind, Kind::Whoami | Kind::Introspect))
+    }
+
     fn get(&self, kind: &Kind) -> Option<Arc<Verifier>> {
         let (_, verifier) = self.all.iter().find(|(known, _)| known == kind)?;
         Some(Arc::clone(verifier))
