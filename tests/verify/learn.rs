@@ -286,7 +286,7 @@ fn an_address_with_too_many_unknown_tokens_waits_and_good_ones_do_not() {
 }
 
 #[test]
-fn a_token_that_works_is_never_looked_up_twice() {
+fn a_good_token_always_goes_to_the_homeserver() {
     let upstream = homeserver();
     let shim = Shim::start(&upstream.url(), "");
     for _ in 0..3 {
