@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import auth
 import judge
 import pytest
 import wire
@@ -223,3 +225,19 @@ def files(chain: Chain, file_server: Files) -> Iterator[Files]:
     file_server.judged = len(log)
     for request in file_server.recorder.since(mark):
         assert not judge.names_token(request.line)
+
+
+@pytest.fixture
+def afterwards() -> Iterator[ExitStack]:
+    """What has to be done however the test ends."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
+    """A token, and a homeserver that knows it."""
+    token = edges.secret()
+    whoami = auth.Whoami(token)
+    yield token, whoami
+    whoami.stop()

@@ -36,26 +36,31 @@ http {{
 """
 
 
+def command(folder: Path) -> list[str | Path]:
+    """How nginx is started with the `matrix.conf` in `folder`."""
+    program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if program is None:
+        raise SetupFailed("nginx is missing: run tests/run, which installs it")
+    main = folder / "nginx.conf"
+    # Workers of a root master change user, and could not read the test's folder.
+    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+    main.write_text(MAIN.format(folder=folder, user=user))
+    return [program, "-p", folder, "-c", main, "-e", folder / "start.log"]
+
+
 class Nginx:
     """nginx with `config/nginx.conf.example` in front of `upstream`."""
 
     def __init__(self, folder: Path, upstream: int) -> None:
-        program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-        if program is None:
-            raise SetupFailed("nginx is missing: run tests/run, which installs it")
         self.port = free_port()
         self.access_log = folder / "access.log"
         self.error_log = folder / "error.log"
         self.certificate = folder / "certificate.pem"
         self._certify(folder / "key.pem")
         (folder / "matrix.conf").write_text(self._example(folder, upstream))
-        main = folder / "nginx.conf"
-        # Workers of a root master change user, and could not read the test's folder.
-        user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
-        main.write_text(MAIN.format(folder=folder, user=user))
-        command: list[str | Path] = [program, "-p", folder, "-c", main, "-e", folder / "start.log"]
-        self.verdict = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
-        self.child = Child("nginx", command, folder)
+        argv = command(folder)
+        self.verdict = subprocess.run([*argv, "-t"], capture_output=True, text=True, check=False)
+        self.child = Child("nginx", argv, folder)
         self.child.wait_for_port(self.port, 10)
 
     def request(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import auth
-import pytest
 import wire
 from edge import Edges
 from origin import Origin, Seen
@@ -34,22 +32,6 @@ class Caddy:
         environment = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         self.child = Child("caddy", command, folder, environment)
         self.child.wait_for_port(self.port, 30)
-
-
-@pytest.fixture
-def afterwards() -> Iterator[ExitStack]:
-    """What has to be done however the test ends."""
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
-    """A token, and a homeserver that knows it."""
-    token = edges.secret()
-    whoami = auth.Whoami(token)
-    yield token, whoami
-    whoami.stop()
 
 
 def test_verdict(

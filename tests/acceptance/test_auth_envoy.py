@@ -118,22 +118,6 @@ def test_answers_are_exact(beside: tuple[Envoy, Edge], edges: Edges) -> None:
     wait_until("the lines of all", lambda: len(edge.lines(target=WHOAMI, status=401)) == 3)
 
 
-@pytest.fixture
-def afterwards() -> Iterator[ExitStack]:
-    """What has to be done however the test ends."""
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
-    """A token, and a homeserver that knows it."""
-    token = edges.secret()
-    whoami = auth.Whoami(token)
-    yield token, whoami
-    whoami.stop()
-
-
 def test_identity(
     edges: Edges, origin: Origin, tmp_path: Path, knowing: tuple[str, auth.Whoami], afterwards: ExitStack
 ) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,8 +16,9 @@ import rows
 import wire
 from certificates import Authority, Pair
 from edge import NAME, Edge, Edges
+from nginx import command
 from origin import Origin, Seen
-from processes import Child, SetupFailed, free_port
+from processes import Child, free_port
 
 POLICIES = sorted({row.policy for row in rows.all_rows()})
 WHOAMI = "/_matrix/client/v3/account/whoami"
@@ -40,31 +38,10 @@ ITS_OWN = {
     "neither slash nor scheme": TARGET,
 }
 
-MAIN = """\
-{user}
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/main-error.log;
-events {{ worker_connections 256; }}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/matrix.conf;
-}}
-"""
-
-
 class Nginx:
     """The published block with ports and paths of the test, without TLS where a test wants none."""
 
     def __init__(self, folder: Path, origin: Origin, shim: Path, pair: Pair, level: str = "emerg") -> None:
-        program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-        if program is None:
-            raise SetupFailed("nginx is missing: run tests/run, which installs it")
         folder.mkdir()
         self.port = free_port()
         self.access_log = folder / "access.log"
@@ -80,12 +57,7 @@ class Nginx:
             "/var/log/nginx/matrix_error.log emerg": f"{self.error_log} {level}",
         }
         (folder / "matrix.conf").write_text(auth.changed(auth.block("nginx", "nginx"), changes))
-        # Workers of a root master change user, and could not read the test's folder.
-        user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
-        main = folder / "nginx.conf"
-        main.write_text(MAIN.format(folder=folder, user=user))
-        command: list[str | Path] = [program, "-p", folder, "-c", main, "-e", folder / "start.log"]
-        self.child = Child("nginx", command, folder)
+        self.child = Child("nginx", command(folder), folder)
         self.child.wait_for_port(self.port, 10)
 
 
@@ -162,22 +134,6 @@ def test_long_tokens_and_targets(beside: tuple[Nginx, Edge], authority: Authorit
     bearer, referer = f"Bearer {token}", f"https://c/?access_token={token}&" + 100 * "b"
     answer = ask(nginx, authority, "GET", "/" + 8000 * "a", Authorization=bearer, Referer=referer)
     assert answer.status == 200
-
-
-@pytest.fixture
-def afterwards() -> Iterator[ExitStack]:
-    """What has to be done however the test ends."""
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def knowing(edges: Edges) -> Iterator[tuple[str, auth.Whoami]]:
-    """A token, and a homeserver that knows it."""
-    token = edges.secret()
-    whoami = auth.Whoami(token)
-    yield token, whoami
-    whoami.stop()
 
 
 def test_identity(
