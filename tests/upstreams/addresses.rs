@@ -36,7 +36,9 @@ fn many_addresses(directory: &Path) -> std::path::PathBuf {
             *result = NULL;
             if (getenv("SECONDS_FOR_MANY")) sleep(atoi(getenv("SECONDS_FOR_MANY")));
             char *names = strdup(getenv("NAMES_OF_MANY"));
-            for (char *name = strtok(names, ","); name; name = strtok(NULL, ",")) {
+            // Several threads may ask at once.
+            char *rest = NULL;
+            for (char *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
                 int failed = real(name, service, &literal, result);
                 if (failed) return failed;
                 while (*result) result = &(*result)->ai_next;
