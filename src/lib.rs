@@ -63,6 +63,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod admission;
+pub mod audit;
 pub mod authorize;
 pub mod cli;
 pub mod clock;
