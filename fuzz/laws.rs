@@ -498,9 +498,9 @@ pub(crate) fn lesson(bytes: &[u8]) {
             assert!(user.starts_with('@'), "no user");
         }
         // Must not panic, and teach only where a token is required.
-        if learn::may_teach(method, bytes) {
-            let class = requirement::of(method, bytes).class;
-            assert_eq!(class, requirement::Class::Required);
+        let endpoint = requirement::of(method, bytes);
+        if learn::may_teach(endpoint, method, bytes) {
+            assert_eq!(endpoint.class, requirement::Class::Required);
         }
     }
 }

@@ -381,7 +381,7 @@ impl<'r, 'f> Parts<'r, 'f> {
             } else {
                 Bearer::known(key)
             });
-            plan.teaches = relocate::may_teach(head.method, target);
+            plan.teaches = relocate::may_teach(endpoint, head.method, target);
         }
         if site.policy.profile == Profile::Matrix && self.settings.verifiers.remember_users() {
             plan.touch = relocate::touches(head.method, target);

@@ -301,8 +301,8 @@ pub fn route_class(form: &Form<'_>, profile: Profile) -> RouteClass {
 
 /// Whether a homeserver's 401 to this request is about the token that came with it.
 #[must_use]
-pub fn may_teach(method: &[u8], form: &Form<'_>) -> bool {
-    matches!(form, Form::Origin { path, .. } if learn::may_teach(method, reveal(*path)))
+pub fn may_teach(endpoint: Endpoint, method: &[u8], form: &Form<'_>) -> bool {
+    matches!(form, Form::Origin { path, .. } if learn::may_teach(endpoint, method, reveal(*path)))
 }
 
 /// Whose tokens may be void when this request has been served.

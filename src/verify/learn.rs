@@ -19,7 +19,7 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 
-use crate::requirement::{self, Api, Class, RouteClass};
+use crate::requirement::{Api, Class, Endpoint, RouteClass};
 pub use touch::{Touch, touches};
 
 /// The longest body that teaches, as it comes and decoded.
@@ -53,11 +53,10 @@ pub fn lesson(
     }
 }
 
-/// Whether an answer to this request can teach: the endpoint needs a token, so a 401 is
-/// about the one that came, and who answers is who issued it.
+/// Whether an answer to this request, for this endpoint, can teach: it needs a token, so a
+/// 401 is about the one that came, and who answers is who issued it.
 #[must_use]
-pub fn may_teach(method: &[u8], path: &[u8]) -> bool {
-    let endpoint = requirement::of(method, path);
+pub fn may_teach(endpoint: Endpoint, method: &[u8], path: &[u8]) -> bool {
     // An identity server's tokens are others. It may have another upstream, and a client
     // that sends it the wrong one must not lose its session here.
     if endpoint.class != Class::Required || endpoint.api != Api::Client {
