@@ -40,14 +40,14 @@ use std::time::Duration;
 pub use self::address::{Address, Owner};
 pub use self::check::Check;
 pub use self::choice::{
-    AccessLogFormat, ClientCertificates, Conflict, FormBody, LogFormat, LogLevel, OnFailure,
+    AccessLogFormat, ClientCertificates, Conflict, FormBody, LogFormat, LogLevel, Mode, OnFailure,
     OpenEndpoints, Profile, ProxyHeader, Repeated, Role, TlsVersion, TokenPlacement, VerifyMode,
 };
 use self::document::Document;
 pub use self::limits::{Limits, Timeouts};
 pub use self::listen::Listen;
-pub use self::parse::Deprecation;
 pub(crate) use self::parse::parameter;
+pub use self::parse::{ClientMode, Deprecation};
 pub use self::problem::{Problem, Problems};
 use self::reader::Reader;
 pub use self::relocate::Relocate;

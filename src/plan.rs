@@ -6,7 +6,7 @@
 mod bearer;
 mod forward;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::SystemTime};
 
 use smallvec::SmallVec;
 
@@ -15,7 +15,7 @@ use self::forward::Rewrite;
 
 use crate::{
     access_log::Record,
-    config::{FormBody, Profile},
+    config::{FormBody, Mode, Profile},
     field_value,
     http1::{
         head::{self, RequestHead, Version},
@@ -244,6 +244,7 @@ struct Parts<'r, 'f> {
     settings: &'r Settings,
     number: usize,
     site: &'r Site,
+    mode: Mode,
     host: &'r [u8],
 }
 
@@ -266,7 +267,9 @@ impl<'r, 'f> Parts<'r, 'f> {
             .enumerate()
             .find(|(_, site)| is_here(site))
             .ok_or(Refusal::NoRoute)?;
+        let mode = site.policy.modes.of(survey.user_agent, SystemTime::now);
         Ok(Self {
+            mode,
             head,
             survey,
             target,
@@ -333,6 +336,7 @@ impl<'r, 'f> Parts<'r, 'f> {
                 form: form.map(RawTarget::new),
                 authorization: survey.authorization,
                 endpoint,
+                mode: self.mode,
             },
             &site.policy,
         );
@@ -395,6 +399,7 @@ impl<'r, 'f> Parts<'r, 'f> {
             && self.has_body_of_post()
             && endpoint.class != Class::Never
             && self.site.policy.form_body != FormBody::Forward
+            && self.mode != Mode::Observe
     }
 
     /// Whether a token may be where we do not look: Twisted reads forms of both
@@ -404,7 +409,9 @@ impl<'r, 'f> Parts<'r, 'f> {
             let is_form = self.survey.has_form || self.survey.has_multipart;
             return self.head.method == b"POST" && is_form;
         }
-        let is_unread = self.survey.has_form && self.site.policy.form_body == FormBody::Forward;
+        let is_forwarded =
+            self.site.policy.form_body == FormBody::Forward || self.mode == Mode::Observe;
+        let is_unread = self.survey.has_form && is_forwarded;
         self.has_body_of_post() && (is_unread || self.survey.has_multipart)
     }
 

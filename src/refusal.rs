@@ -30,6 +30,9 @@ pub enum Refusal {
     /// A token in a form body, where the configuration refuses that.
     #[error("access token in a form body")]
     FormToken,
+    /// A token that came in a URL or form only, where the configuration refuses that.
+    #[error("access token in the query")]
+    QueryToken,
     /// A token that no header can carry, so no server can have issued it.
     #[error("access token has bytes that no header can carry")]
     UnusableToken,

@@ -11,17 +11,19 @@
 
 pub mod appservice;
 pub mod field;
+pub mod modes;
 pub mod narrow;
 pub mod query;
 
 use crate::{
-    config::{self, Conflict, FormBody, OpenEndpoints, Profile, Repeated, TokenPlacement},
+    config::{self, Conflict, FormBody, Mode, OpenEndpoints, Profile, Repeated, TokenPlacement},
     refusal::Refusal,
     requirement::{self, Class, Endpoint, RouteClass},
     secret::AccessToken,
     target::{self, Form, Part, RawTarget},
     verify::learn::{self, Touch},
 };
+use modes::Modes;
 use query::{Lookup, Names};
 
 /// What the operator decided about tokens.
@@ -29,6 +31,8 @@ use query::{Lookup, Names};
 pub struct Policy {
     /// The set of endpoints that are known.
     pub profile: Profile,
+    /// How far the clients have come on their way to the header.
+    pub modes: Modes,
     /// Parameter names that carry a token.
     pub names: Names,
     /// Different tokens in one query.
@@ -49,6 +53,7 @@ impl From<&config::Relocate> for Policy {
     fn from(section: &config::Relocate) -> Self {
         Self {
             profile: section.profile,
+            modes: Modes::from(section),
             names: Names::new(section.parameters.clone()),
             repeated: section.repeated,
             conflict: section.conflict,
@@ -128,6 +133,8 @@ pub struct Request<'r> {
     pub authorization: Authorization<'r>,
     /// The endpoint that is asked.
     pub endpoint: Endpoint,
+    /// How far the client has come.
+    pub mode: Mode,
 }
 
 /// What becomes of a request's credential.
@@ -135,7 +142,7 @@ pub struct Request<'r> {
 pub enum Credential<'r> {
     /// There is none.
     Absent,
-    /// The `Authorization` field that came stays as it is.
+    /// It stays as it came, in the `Authorization` field (or elsewhere, where we observe).
     Kept(Option<AccessToken<'r>>),
     /// This token becomes the request's only `Authorization`.
     Moved(AccessToken<'r>),
@@ -195,8 +202,11 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
     };
     let is_open = request.endpoint.class == Class::Open;
     let is_untouched = verbatim || request.method == b"OPTIONS";
+    let observes = request.mode == Mode::Observe;
     let credential = if is_untouched {
         Ok(kept(authorization))
+    } else if observes {
+        Ok(observed(authorization, found.first))
     } else if policy.form_body == FormBody::Refuse && found.pairs > in_query.pairs {
         Err(Refusal::FormToken)
     } else if is_open {
@@ -207,7 +217,7 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
     };
     Relocated {
         source,
-        cut: !verbatim && found.pairs > 0,
+        cut: !verbatim && !observes && found.pairs > 0,
         cut_from: in_query.at,
         to_query: policy.goes_to_query() && !is_untouched,
         long_poll_ms: in_query.long_poll_ms().unwrap_or_default(),
@@ -233,6 +243,9 @@ fn choose<'r>(
     if request.endpoint.class == Class::Open && policy.open == OpenEndpoints::Cut {
         return Ok(kept(authorization));
     }
+    if request.mode == Mode::Refuse && header.is_none() {
+        return Err(Refusal::QueryToken);
+    }
     if let Some(header) = header {
         let same = !found.differs
             && AccessToken::from_bearer(header)
@@ -253,6 +266,16 @@ fn choose<'r>(
     AccessToken::from_parameter(raw)
         .map(Credential::Moved)
         .map_err(|_| Refusal::UnusableToken)
+}
+
+/// The credential as it came, be it in the query.
+fn observed<'r>(authorization: Authorization<'r>, raw: Option<&'r [u8]>) -> Credential<'r> {
+    match (authorization, raw) {
+        (Authorization::Absent, Some(raw)) => {
+            Credential::Kept(AccessToken::from_parameter(raw).ok())
+        }
+        _ => kept(authorization),
+    }
 }
 
 /// The credential as it came.

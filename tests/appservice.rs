@@ -21,7 +21,7 @@ use support::{
     wire::{Message, Wire, find},
 };
 use tokenshim::{
-    config::{self, Profile, TokenPlacement},
+    config::{self, Mode, Profile, TokenPlacement},
     relocate::{self, Authorization, Edit, Policy, Request},
     target::{self, RawTarget},
 };
@@ -186,6 +186,7 @@ fn rewritten(raw: &str, authorization: &str, token: TokenPlacement) -> Option<St
     let form = target::split(RawTarget::new(raw.as_bytes())).unwrap();
     let endpoint = relocate::endpoint(b"GET", &form, &policy);
     let request = Request {
+        mode: Mode::Relocate,
         method: b"GET",
         query: form.query(),
         form: None,

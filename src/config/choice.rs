@@ -41,6 +41,16 @@ choices! {
         Appservice = "appservice",
     }
 
+    /// How far clients have come on their way from the query to the header.
+    Mode {
+        /// Their tokens are moved.
+        Relocate = "relocate",
+        /// Nothing changes, and it is counted how many would be moved.
+        Observe = "observe",
+        /// A token that is in a URL or form only is refused, and they are told why.
+        Refuse = "refuse",
+    }
+
     /// Where an application service gets its token.
     TokenPlacement {
         /// In `Authorization`.
@@ -175,5 +185,15 @@ choices! {
         Text = "text",
         /// For collectors.
         Json = "json",
+    }
+}
+
+impl VerifyMode {
+    /// Whether somebody has to say that a token is one before its request goes on.
+    pub(super) fn asks(self) -> bool {
+        match self {
+            Self::Whoami | Self::Introspect | Self::File => true,
+            Self::Learn | Self::Off => false,
+        }
     }
 }

@@ -42,6 +42,9 @@ keys! {
     ROUTE_PATH = "route.path";
     ROUTE_UPSTREAM = "route.upstream";
     ROUTE_PROFILE = "route.profile";
+    ROUTE_MODE = "route.mode";
+    ROUTE_REFUSE_AFTER = "route.refuse_after";
+    ROUTE_CLIENTS = "route.clients";
     ROUTE_PARAMETERS = "route.parameters";
     ROUTE_REPEATED = "route.repeated";
     ROUTE_CONFLICT = "route.conflict";
@@ -55,6 +58,9 @@ keys! {
     ROUTE_ALLOW = "route.allow";
     ROUTE_DENY = "route.deny";
     PROFILE = "relocate.profile";
+    RELOCATE_MODE = "relocate.mode";
+    REFUSE_AFTER = "relocate.refuse_after";
+    CLIENTS = "relocate.clients";
     PARAMETERS = "relocate.parameters";
     REPEATED = "relocate.repeated";
     CONFLICT = "relocate.conflict";

@@ -11,9 +11,10 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use httpdate::HttpDate;
+use jiff::civil::Date;
 
 use super::LogFile;
-use super::choice::Choice;
+use super::choice::{Choice, Mode};
 use super::problem::show;
 
 /// The value of a `Deprecation` field: when it began, as `@` and unix seconds.
@@ -123,6 +124,48 @@ pub(crate) fn parameter(text: &str) -> Result<Vec<u8>, String> {
         ));
     }
     Ok(text.as_bytes().to_vec())
+}
+
+/// How far one client has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientMode {
+    /// What its `User-Agent` begins with, in any case.
+    pub user_agent: String,
+    /// What happens to its tokens.
+    pub mode: Mode,
+}
+
+impl fmt::Display for ClientMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.user_agent, self.mode)
+    }
+}
+
+/// `matrix-nio=refuse`.
+pub(super) fn client_mode(text: &str) -> Result<ClientMode, String> {
+    let is_visible = |name: &str| name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let (name, mode) = text
+        .rsplit_once('=')
+        .filter(|(name, _)| !name.trim().is_empty() && is_visible(name))
+        .ok_or_else(|| {
+            format!(
+                "must be the begin of a User-Agent, = and a mode, such as \"curl=refuse\", not {}",
+                show(text)
+            )
+        })?;
+    Ok(ClientMode {
+        user_agent: name.to_owned(),
+        mode: choice(mode)?,
+    })
+}
+
+/// A day, as RFC 3339 writes it.
+pub(super) fn date(text: &str) -> Result<Date, String> {
+    // The library also reads a date with a time behind it.
+    text.parse()
+        .ok()
+        .filter(|date: &Date| date.to_string() == text)
+        .ok_or_else(|| format!("must be a date such as \"2027-01-31\", not {}", show(text)))
 }
 
 /// RFC 9745: a Structured Fields date, at most fifteen digits.

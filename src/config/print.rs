@@ -104,6 +104,9 @@ fn put_route(page: &mut Page, route: &Route) {
 
 fn put_relocate(page: &mut Page, keys: &relocate::Keys, relocate: &Relocate) {
     page.put(keys.profile, &quoted(relocate.profile));
+    page.put(keys.mode, &quoted(relocate.mode));
+    page.put(keys.refuse_after, &optional(relocate.refuse_after));
+    page.put(keys.clients, &list(relocate.clients.iter()));
     let parameters = relocate
         .parameters
         .iter()

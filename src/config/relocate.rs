@@ -3,10 +3,13 @@
 use std::time::SystemTime;
 
 use httpdate::HttpDate;
+use jiff::civil::Date;
 
-use super::choice::{Conflict, FormBody, OpenEndpoints, Profile, Repeated, TokenPlacement};
+use super::choice::{
+    Conflict, FormBody, Mode, OpenEndpoints, Profile, Repeated, TokenPlacement, VerifyMode,
+};
 use super::key::{self, Key};
-use super::parse::{self, Deprecation};
+use super::parse::{self, ClientMode, Deprecation};
 use super::reader::Reader;
 use super::upstream::Upstream;
 
@@ -15,6 +18,13 @@ use super::upstream::Upstream;
 pub struct Relocate {
     /// Which API is behind.
     pub profile: Profile,
+    /// How far the clients have come.
+    pub mode: Mode,
+    /// The day from whose begin in UTC on `Relocate` means `Refuse`.
+    pub refuse_after: Option<Date>,
+    /// Clients that are further, or less far, than the others; the first that fits
+    /// counts.
+    pub clients: Vec<ClientMode>,
     /// Names of parameters that hold a token, 1 to 16, each visible ASCII without `&;=%`.
     pub parameters: Vec<Vec<u8>>,
     /// One request, several different tokens in its query.
@@ -38,6 +48,9 @@ pub struct Relocate {
 /// The names that these settings have in one of the two places.
 pub(super) struct Keys {
     pub(super) profile: Key,
+    pub(super) mode: Key,
+    pub(super) refuse_after: Key,
+    pub(super) clients: Key,
     pub(super) parameters: Key,
     pub(super) repeated: Key,
     pub(super) conflict: Key,
@@ -52,6 +65,9 @@ pub(super) struct Keys {
 /// In `[relocate]`.
 pub(super) const IN_SECTION: Keys = Keys {
     profile: key::PROFILE,
+    mode: key::RELOCATE_MODE,
+    refuse_after: key::REFUSE_AFTER,
+    clients: key::CLIENTS,
     parameters: key::PARAMETERS,
     repeated: key::REPEATED,
     conflict: key::CONFLICT,
@@ -66,6 +82,9 @@ pub(super) const IN_SECTION: Keys = Keys {
 /// In `[[route]]`.
 pub(super) const IN_ROUTE: Keys = Keys {
     profile: key::ROUTE_PROFILE,
+    mode: key::ROUTE_MODE,
+    refuse_after: key::ROUTE_REFUSE_AFTER,
+    clients: key::ROUTE_CLIENTS,
     parameters: key::ROUTE_PARAMETERS,
     repeated: key::ROUTE_REPEATED,
     conflict: key::ROUTE_CONFLICT,
@@ -81,6 +100,9 @@ impl Default for Relocate {
     fn default() -> Self {
         Self {
             profile: Profile::Matrix,
+            mode: Mode::Relocate,
+            refuse_after: None,
+            clients: Vec::new(),
             parameters: vec![b"access_token".to_vec()],
             repeated: Repeated::Refuse,
             conflict: Conflict::Refuse,
@@ -101,6 +123,11 @@ impl Relocate {
         let appservice = Appservice::read(reader, keys, profile, otherwise);
         let relocate = Self {
             profile,
+            mode: reader.choice(keys.mode, otherwise.mode),
+            refuse_after: reader.optional(keys.refuse_after, parse::date, otherwise.refuse_after),
+            clients: reader
+                .list(keys.clients, 0..=64, parse::client_mode)
+                .unwrap_or_else(|| otherwise.clients.clone()),
             parameters: reader
                 .list(keys.parameters, 1..=16, parse::parameter)
                 .unwrap_or_else(|| otherwise.parameters.clone()),
@@ -119,6 +146,23 @@ impl Relocate {
         };
         relocate.check_dates(reader, keys);
         relocate
+    }
+
+    /// Whoever is asked about a token gets it from the request's head, where a token that
+    /// is not moved is missing.
+    pub(super) fn check_verify(&self, reader: &mut Reader<'_>, keys: &Keys, verify: VerifyMode) {
+        let of_clients = self.clients.iter().map(|client| client.mode);
+        let observes = of_clients
+            .chain([self.mode])
+            .any(|mode| mode == Mode::Observe);
+        if !observes || !verify.asks() {
+            return;
+        }
+        let message =
+            format!("\"observe\" is not possible where tokens are verified by \"{verify}\"");
+        let own = [keys.mode, keys.clients];
+        let key = own.into_iter().find(|key| reader.has(*key));
+        reader.refuse(key.unwrap_or(key::ROUTE_VERIFY), &message);
     }
 
     /// A token in a URL must not leave the machine.

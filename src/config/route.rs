@@ -47,6 +47,7 @@ impl Route {
             common.check_upstream(reader, &relocate::IN_SECTION, upstream);
         }
         let check = Check::read_common(reader);
+        common.check_verify(reader, &relocate::IN_SECTION, check.mode);
         let is_common = Cell::new(has_default);
         if reader.is_missing(key::ROUTE) {
             let message = "is required: set it in the file, as TOKENSHIM_UPSTREAM or with --upstream, \
@@ -93,6 +94,7 @@ impl Route {
             relocate.check_upstream(fields, &relocate::IN_ROUTE, upstream);
         }
         let check = Check::read(fields, check);
+        relocate.check_verify(fields, &relocate::IN_ROUTE, check.mode);
         Some(Self {
             host,
             path,

@@ -18,6 +18,7 @@ use super::{
     answer::{Narrowing, Refused},
 };
 use crate::{
+    config::Mode,
     field_value,
     refusal::{Dialect, Malformed, Refusal},
     relocate::{self, Authorization, Credential, field},
@@ -78,6 +79,7 @@ fn decide(parts: &Parts, rules: &Rules) -> Result<Edit, Refused> {
         form: None,
         authorization: authorization(&parts.headers),
         endpoint,
+        mode: Mode::Relocate,
     };
     let relocated = relocate::relocate(&request, &rules.policy);
     let cut_from = relocated.cut.then_some(relocated.cut_from);

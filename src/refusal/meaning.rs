@@ -29,6 +29,7 @@ impl Refusal {
             | Self::RepeatedToken
             | Self::SeveralAuthorizations
             | Self::FormToken
+            | Self::QueryToken
             | Self::UnusableToken
             | Self::UnknownToken { .. }
             | Self::LockedUser => 401,
@@ -59,7 +60,8 @@ impl Refusal {
             | Self::MixedToken
             | Self::RepeatedToken
             | Self::SeveralAuthorizations
-            | Self::FormToken => match dialect {
+            | Self::FormToken
+            | Self::QueryToken => match dialect {
                 Dialect::Client => "M_MISSING_TOKEN",
                 Dialect::Identity => "M_UNAUTHORIZED",
             },
@@ -100,6 +102,10 @@ impl Refusal {
             Self::RepeatedToken => "Several different access tokens passed.",
             Self::SeveralAuthorizations => "Too many Authorization headers.",
             Self::FormToken => "Access tokens are not accepted in form bodies.",
+            Self::QueryToken => {
+                "Access tokens in the URL are not accepted any more. \
+                 Send the token as Authorization: Bearer, or update this client."
+            }
             Self::UnusableToken | Self::UnknownToken { .. } => "Invalid access token passed.",
             Self::LockedUser => "User account has been locked",
             Self::Forbidden => "You are not allowed in here",

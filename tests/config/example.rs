@@ -87,7 +87,7 @@ fn each_commented_setting_of_the_example_loads_alone() {
             "{block:?} adds nothing"
         );
     }
-    assert_eq!(tried, 17);
+    assert_eq!(tried, 19);
 }
 
 #[test]

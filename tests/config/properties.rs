@@ -90,6 +90,11 @@ fn route() -> impl Strategy<Value = String> {
             "verify = 'introspect'\ndeny = ['a', '@*:b']\n",
             "verify = 'file'\nallow = []\n",
         ]),
+        perhaps(&[
+            "mode = 'refuse'\nclients = ['old/=relocate']\n",
+            "refuse_after = '2027-01-31'\n",
+            "clients = []\n",
+        ]),
         perhaps(&["deprecation = '@-1'\n", "deprecation = ''\n"]),
         perhaps(&[
             "sunset = 'Thu, 31 Dec 2026 23:59:59 GMT'\n",
@@ -101,11 +106,11 @@ fn route() -> impl Strategy<Value = String> {
             !(host.is_empty() && path.is_empty())
         });
     (place, rest).prop_map(|((host, path), rest)| {
-        let (upstream, profile, parameters, repeated, form_body, verify, deprecation, sunset) =
+        let (upstream, profile, parameters, repeated, form_body, verify, mode, deprecation, sunset) =
             rest;
         format!(
             "[[route]]\n{host}{path}upstream = '{upstream}'\n{profile}{parameters}{repeated}\
-             {form_body}{verify}{deprecation}{sunset}"
+             {form_body}{verify}{mode}{deprecation}{sunset}"
         )
     })
 }

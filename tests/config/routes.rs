@@ -1,7 +1,7 @@
 //! Which requests go where: hosts, paths, their order, and what a route inherits.
 
 use tokenshim::config::{
-    Config, Conflict, FormBody, HostPattern, OpenEndpoints, Profile, Repeated, Upstream,
+    Config, Conflict, FormBody, HostPattern, Mode, OpenEndpoints, Profile, Repeated, Upstream,
 };
 
 use super::{LEAST, complaint, default_route, from_all, from_environment, from_file};
@@ -204,10 +204,11 @@ fn without_upstream_there_is_no_default_route() {
 fn a_route_inherits_what_it_does_not_name() {
     let common = "[relocate]\nprofile = \"generic\"\nparameters = [\"t\"]\nrepeated = \"first\"\n\
                   conflict = \"query\"\nform_body = \"refuse\"\nopen = \"cut\"\n\
+                  mode = \"refuse\"\nclients = [\"a=relocate\"]\nrefuse_after = \"2027-01-31\"\n\
                   deprecation = \"@1\"\nsunset = \"Thu, 31 Dec 2026 23:59:59 GMT\"\n";
     let own = "path = \"/own\"\nprofile = \"matrix\"\nparameters = [\"u\", \"v\"]\n\
                repeated = \"refuse\"\nconflict = \"header\"\nform_body = \"forward\"\n\
-               open = \"move\"\ndeprecation = \"\"\nsunset = \"\"\n";
+               open = \"move\"\nmode = \"observe\"\nclients = []\nrefuse_after = \"\"\ndeprecation = \"\"\nsunset = \"\"\n";
     let text = format!("{LEAST}{common}{}{}", route("path = \"/a\""), route(own));
     let config = from_file(&text).unwrap();
     assert_eq!(order(&config), ["/own", "/a", ""]);
@@ -225,6 +226,8 @@ fn a_route_inherits_what_it_does_not_name() {
     assert_eq!(own.form_body, FormBody::Forward);
     assert_eq!(own.open, OpenEndpoints::Move);
     assert_eq!((own.deprecation, own.sunset), (None, None));
+    assert_eq!((own.mode, own.refuse_after), (Mode::Observe, None));
+    assert_eq!(own.clients, []);
 
     // What a variable says counts for routes of the file too.
     let environment = [("TOKENSHIM_RELOCATE__CONFLICT", "header")];

@@ -99,6 +99,50 @@ fn refuses_wrong_values() {
 }
 
 #[test]
+fn refuses_wrong_steps_of_a_migration() {
+    let cases = [
+        (
+            "no such day",
+            "[relocate]\nrefuse_after = \"2027-02-29\"",
+            "must be a date such as \"2027-01-31\", not \"2027-02-29\"",
+        ),
+        (
+            "a time of the day",
+            "[relocate]\nrefuse_after = \"2027-01-31T12:00\"",
+            "must be a date such as \"2027-01-31\", not \"2027-01-31T12:00\"",
+        ),
+        (
+            "a client without a mode",
+            "[relocate]\nclients = [\"curl\"]",
+            "must be the begin of a User-Agent, = and a mode, such as \"curl=refuse\", not \"curl\"",
+        ),
+        (
+            "every client",
+            "[relocate]\nclients = [\"=refuse\"]",
+            "must be the begin of a User-Agent, = and a mode, such as \"curl=refuse\", not \"=refuse\"",
+        ),
+        (
+            "a client's mode that there is not",
+            "[relocate]\nclients = [\"curl=ban\"]",
+            "must be one of \"relocate\", \"observe\", \"refuse\", not \"ban\"",
+        ),
+        (
+            "tokens stay in the URL, where somebody is to be asked about them",
+            "[relocate]\nmode = \"observe\"\n[verify]\nmode = \"whoami\"\nhomeserver = \"http://h\"",
+            "\"observe\" is not possible where tokens are verified by \"whoami\"",
+        ),
+        (
+            "the same for one client",
+            "[relocate]\nclients = [\"x=observe\"]\n[verify]\nmode = \"whoami\"\nhomeserver = \"http://h\"",
+            "\"observe\" is not possible where tokens are verified by \"whoami\"",
+        ),
+    ];
+    for (name, more, expected) in cases {
+        assert_eq!(complaint(more), expected, "case: {name}");
+    }
+}
+
+#[test]
 fn reads_upstreams() {
     let tcp = |tls, host: &str, port, authority: &str| Upstream::Tcp {
         host: host.into(),

@@ -38,7 +38,7 @@ const NEEDED: [(&str, &str); 6] = [
 ];
 
 /// Variable, value, and the line of `print-config` that comes of it.
-const CASES: [(&str, &str, &str); 65] = [
+const CASES: [(&str, &str, &str); 68] = [
     ("TOKENSHIM_WORKERS", "3", "workers = 3"),
     (
         "TOKENSHIM_TRUSTED_PROXIES",
@@ -56,6 +56,17 @@ const CASES: [(&str, &str, &str); 65] = [
         "TOKENSHIM_RELOCATE__PARAMETERS",
         "access_token,token",
         "parameters = [\"access_token\", \"token\"]",
+    ),
+    ("TOKENSHIM_RELOCATE__MODE", "refuse", "mode = \"refuse\""),
+    (
+        "TOKENSHIM_RELOCATE__REFUSE_AFTER",
+        "2027-01-31",
+        "refuse_after = \"2027-01-31\"",
+    ),
+    (
+        "TOKENSHIM_RELOCATE__CLIENTS",
+        "curl=refuse, a=b/1=relocate",
+        "clients = [\"curl=refuse\", \"a=b/1=relocate\"]",
     ),
     (
         "TOKENSHIM_RELOCATE__REPEATED",

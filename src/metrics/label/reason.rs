@@ -32,6 +32,7 @@ reasons! {
     RepeatedToken = "repeated_token" for Refusal::RepeatedToken,
     SeveralAuthorizations = "several_authorizations" for Refusal::SeveralAuthorizations,
     FormToken = "form_token" for Refusal::FormToken,
+    QueryToken = "query_token" for Refusal::QueryToken,
     UnusableToken = "unusable_token" for Refusal::UnusableToken,
     UnknownToken = "unknown_token" for Refusal::UnknownToken { .. },
     LockedUser = "locked_user" for Refusal::LockedUser,
