@@ -197,6 +197,24 @@ pub fn push(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Takes every `Authorization` out of a head of ours that is complete.
+pub fn drop_credentials(head: &mut Vec<u8>) {
+    const NAME: &[u8] = b"authorization:";
+    let mut at = 0_usize;
+    while let Some(line) = head.get(at..).filter(|rest| !rest.is_empty()) {
+        let end = memchr::memchr(b'\n', line).map_or(line.len(), |feed| feed.saturating_add(1));
+        let is_credential = line
+            .get(..NAME.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+        let behind = at.saturating_add(end);
+        if is_credential {
+            head.drain(at..behind);
+        } else {
+            at = behind;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,6 +351,34 @@ mod tests {
         for (name, peer, said, expected) in cases {
             let client = peer.client(said.map(str::as_bytes), trusted);
             assert_eq!(client.unwrap().to_string(), expected, "case: {name}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_dropped_whole() {
+        let cases = [
+            (
+                "one",
+                "GET /authorization: HTTP/1.1\r\nA: b\r\nAuthorization: Bearer SECRET\r\n\r\n",
+            ),
+            (
+                "in any case",
+                "GET /authorization: HTTP/1.1\r\naUTHORIZATION: x\r\nA: b\r\n\r\n",
+            ),
+            (
+                "two",
+                "GET /authorization: HTTP/1.1\r\nAuthorization: x\r\nAuthorization:y\r\nA: b\r\n\r\n",
+            ),
+            ("none", "GET /authorization: HTTP/1.1\r\nA: b\r\n\r\n"),
+        ];
+        for (name, head) in cases {
+            let mut head = head.as_bytes().to_vec();
+            drop_credentials(&mut head);
+            let left = String::from_utf8(head).unwrap();
+            assert_eq!(
+                left, "GET /authorization: HTTP/1.1\r\nA: b\r\n\r\n",
+                "case: {name}"
+            );
         }
     }
 }

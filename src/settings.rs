@@ -62,6 +62,8 @@ pub struct Site {
     pub verifier: Option<Arc<Verifier>>,
     /// Whose tokens may come in.
     pub rules: Rules,
+    /// Whether the upstream gets the token of a request that was let in.
+    pub forwards_token: bool,
 }
 
 /// Why the configuration cannot be used, though it can be read.
@@ -160,6 +162,7 @@ impl Site {
         Self {
             verifier,
             rules: Rules::from(&route.check),
+            forwards_token: route.check.forward_token,
             host: route.host.clone(),
             path: route.path.clone(),
             upstream: route.upstream.clone(),
@@ -282,6 +285,7 @@ mod tests {
                 moved: Moved::default(),
                 verifier: None,
                 rules: Rules::default(),
+                forwards_token: true,
             };
             assert_eq!(site.is_for_host(asked.as_bytes()), expected, "case: {name}");
         }

@@ -3,7 +3,7 @@
 //! A list that cannot mean anything in the mode of its route is a mistake: a `deny`
 //! that never fits lets in whom it names.
 
-use super::choice::VerifyMode;
+use super::choice::{Profile, VerifyMode};
 use super::key::{self, Key};
 use super::reader::Reader;
 use super::who::Who;
@@ -13,6 +13,9 @@ use super::who::Who;
 pub struct Check {
     /// Who knows whether a token is one. In `[[route]]` this is `verify`.
     pub mode: VerifyMode,
+    /// Whether the upstream gets the token of a request that was let in. Without a word of
+    /// the operator only a homeserver does: nobody else can have a use for it.
+    pub forward_token: bool,
     /// Who may come in; empty for every user but guests. Always empty where the mode
     /// does not tell who somebody is.
     pub allow: Vec<Who>,
@@ -24,6 +27,7 @@ impl Default for Check {
     fn default() -> Self {
         Self {
             mode: VerifyMode::Learn,
+            forward_token: true,
             allow: Vec::new(),
             deny: Vec::new(),
         }
@@ -32,10 +36,15 @@ impl Default for Check {
 
 impl Check {
     /// What `[verify]` has for all routes; [`complain`](Self::complain) of it if one takes it.
-    pub(super) fn read_common(reader: &mut Reader<'_>) -> Self {
+    pub(super) fn read_common(
+        reader: &mut Reader<'_>,
+        forward_token: Option<bool>,
+        profile: Profile,
+    ) -> Self {
         let otherwise = Self::default();
         Self {
             mode: reader.choice(key::VERIFY_MODE, otherwise.mode),
+            forward_token: forward_token.unwrap_or(profile == Profile::Matrix),
             allow: read_list(reader, key::ALLOW).unwrap_or(otherwise.allow),
             deny: read_list(reader, key::DENY).unwrap_or(otherwise.deny),
         }
@@ -50,9 +59,19 @@ impl Check {
         }
     }
 
-    /// What is not written in the `[[route]]` is as in `common`.
-    pub(super) fn read(fields: &mut Reader<'_>, common: &Self) -> Self {
+    /// What is not written in the `[[route]]` is as in `common`, and `forward_token` as
+    /// `[verify]` has it, or as befits the profile.
+    pub(super) fn read(
+        fields: &mut Reader<'_>,
+        common: &Self,
+        forward_token: Option<bool>,
+        profile: Profile,
+    ) -> Self {
         let mode = fields.choice(key::ROUTE_VERIFY, common.mode);
+        let forward_token = fields
+            .boolean(key::ROUTE_FORWARD_TOKEN)
+            .or(forward_token)
+            .unwrap_or(profile == Profile::Matrix);
         let mut list = |own: Key, from: Key, inherited: &[Who]| {
             if fields.has(own) {
                 let list = read_list(fields, own).unwrap_or_default();
@@ -73,6 +92,7 @@ impl Check {
         };
         Self {
             mode,
+            forward_token,
             allow: list(key::ROUTE_ALLOW, key::ALLOW, &common.allow),
             deny: list(key::ROUTE_DENY, key::DENY, &common.deny),
         }

@@ -187,13 +187,3 @@ choices! {
         Json = "json",
     }
 }
-
-impl VerifyMode {
-    /// Whether somebody has to say that a token is one before its request goes on.
-    pub(super) fn asks(self) -> bool {
-        match self {
-            Self::Whoami | Self::Introspect | Self::File => true,
-            Self::Learn | Self::Off => false,
-        }
-    }
-}

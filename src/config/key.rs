@@ -55,6 +55,7 @@ keys! {
     ROUTE_TOKEN = "route.token";
     ROUTE_LEGACY_PATHS = "route.legacy_paths";
     ROUTE_VERIFY = "route.verify";
+    ROUTE_FORWARD_TOKEN = "route.forward_token";
     ROUTE_ALLOW = "route.allow";
     ROUTE_DENY = "route.deny";
     PROFILE = "relocate.profile";
@@ -71,6 +72,7 @@ keys! {
     TOKEN = "relocate.token";
     LEGACY_PATHS = "relocate.legacy_paths";
     VERIFY_MODE = "verify.mode";
+    FORWARD_TOKEN = "verify.forward_token";
     ALLOW = "verify.allow";
     DENY = "verify.deny";
     LEARN_TTL = "verify.learn_ttl";

@@ -36,7 +36,7 @@ pub(super) fn to_toml(config: &Config) -> String {
     }
     if let Some(route) = default {
         put_relocate(&mut page, &relocate::IN_SECTION, &route.relocate);
-        let keys = [key::VERIFY_MODE, key::ALLOW, key::DENY];
+        let keys = [key::VERIFY_MODE, key::FORWARD_TOKEN, key::ALLOW, key::DENY];
         put_check(&mut page, keys, &route.check);
     }
     put_verify(&mut page, &config.verify);
@@ -98,7 +98,12 @@ fn put_route(page: &mut Page, route: &Route) {
     }
     page.put(key::ROUTE_UPSTREAM, &quoted(&route.upstream));
     put_relocate(page, &relocate::IN_ROUTE, &route.relocate);
-    let keys = [key::ROUTE_VERIFY, key::ROUTE_ALLOW, key::ROUTE_DENY];
+    let keys = [
+        key::ROUTE_VERIFY,
+        key::ROUTE_FORWARD_TOKEN,
+        key::ROUTE_ALLOW,
+        key::ROUTE_DENY,
+    ];
     put_check(page, keys, &route.check);
 }
 
@@ -122,8 +127,10 @@ fn put_relocate(page: &mut Page, keys: &relocate::Keys, relocate: &Relocate) {
     page.put(keys.legacy_paths, &relocate.legacy_paths.to_string());
 }
 
-fn put_check(page: &mut Page, [mode, allow, deny]: [Key; 3], check: &Check) {
+fn put_check(page: &mut Page, keys: [Key; 4], check: &Check) {
+    let [mode, forward_token, allow, deny] = keys;
     page.put(mode, &quoted(check.mode));
+    page.put(forward_token, &check.forward_token.to_string());
     page.put(allow, &list(check.allow.iter()));
     page.put(deny, &list(check.deny.iter()));
 }

@@ -155,7 +155,7 @@ impl Relocate {
         let observes = of_clients
             .chain([self.mode])
             .any(|mode| mode == Mode::Observe);
-        if !observes || !verify.asks() {
+        if !observes || !verify.tells_who() {
             return;
         }
         let message =

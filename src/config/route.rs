@@ -46,7 +46,8 @@ impl Route {
         if let Some(upstream) = &default {
             common.check_upstream(reader, &relocate::IN_SECTION, upstream);
         }
-        let check = Check::read_common(reader);
+        let forward_token = reader.boolean(key::FORWARD_TOKEN);
+        let check = Check::read_common(reader, forward_token, common.profile);
         common.check_verify(reader, &relocate::IN_SECTION, check.mode);
         let is_common = Cell::new(has_default);
         if reader.is_missing(key::ROUTE) {
@@ -59,7 +60,7 @@ impl Route {
             "must be written [[route]], with `upstream` below it",
             |fields| {
                 is_common.set(is_common.get() || !fields.has(key::ROUTE_VERIFY));
-                Self::read(fields, &common, &check)
+                Self::read(fields, &common, &check, forward_token)
             },
             None,
             |route, earlier| route.objection(earlier, has_default),
@@ -84,7 +85,12 @@ impl Route {
         self.host.is_none() && self.path.is_none()
     }
 
-    fn read(fields: &mut Reader<'_>, common: &Relocate, check: &Check) -> Option<Self> {
+    fn read(
+        fields: &mut Reader<'_>,
+        common: &Relocate,
+        check: &Check,
+        forward_token: Option<bool>,
+    ) -> Option<Self> {
         fields.require(key::ROUTE_UPSTREAM, "is required");
         let host = fields.text(key::ROUTE_HOST, parse_host);
         let path = fields.text(key::ROUTE_PATH, parse_path);
@@ -93,7 +99,7 @@ impl Route {
         if let Some(upstream) = &upstream {
             relocate.check_upstream(fields, &relocate::IN_ROUTE, upstream);
         }
-        let check = Check::read(fields, check);
+        let check = Check::read(fields, check, forward_token, relocate.profile);
         relocate.check_verify(fields, &relocate::IN_ROUTE, check.mode);
         Some(Self {
             host,

@@ -48,7 +48,11 @@ impl Connection<'_> {
                 self.worker.metrics.judged(judgement, Witness::Issuer);
                 match asked {
                     Ok(verdict) => verdict,
-                    Err(error) => return may_pass_unseen(verifier, &error).map(|()| true),
+                    Err(error) => {
+                        may_pass_unseen(verifier, &error)?;
+                        finish(head, site, None);
+                        return Ok(true);
+                    }
                 }
             }
         };
@@ -60,7 +64,7 @@ impl Connection<'_> {
                 return Err(verifier.refusal(*soft_logout, plan.client, clock::now()));
             }
         };
-        push_identity(head, identity);
+        finish(head, site, Some(identity));
         Ok(true)
     }
 }
@@ -72,6 +76,17 @@ fn may_pass_unseen(verifier: &Verifier, error: &NoAnswer) -> Result<(), Refusal>
         Ok(())
     } else {
         Err(Refusal::Unverified)
+    }
+}
+
+/// Makes of a complete head the one of a request that was let in.
+fn finish(head: &mut Vec<u8>, site: &Site, identity: Option<&Identity>) {
+    // Not earlier: until now the head is the one place where the token is.
+    if site.verifies() && !site.forwards_token {
+        hygiene::drop_credentials(head);
+    }
+    if let Some(identity) = identity {
+        push_identity(head, identity);
     }
 }
 

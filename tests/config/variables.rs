@@ -38,7 +38,7 @@ const NEEDED: [(&str, &str); 6] = [
 ];
 
 /// Variable, value, and the line of `print-config` that comes of it.
-const CASES: [(&str, &str, &str); 68] = [
+const CASES: [(&str, &str, &str); 69] = [
     ("TOKENSHIM_WORKERS", "3", "workers = 3"),
     (
         "TOKENSHIM_TRUSTED_PROXIES",
@@ -105,6 +105,11 @@ const CASES: [(&str, &str, &str); 68] = [
         "legacy_paths = true",
     ),
     ("TOKENSHIM_VERIFY__MODE", "off", "mode = \"off\""),
+    (
+        "TOKENSHIM_VERIFY__FORWARD_TOKEN",
+        "true",
+        "forward_token = true",
+    ),
     (
         "TOKENSHIM_VERIFY__ALLOW",
         "@*:hs.example, ci",

@@ -284,6 +284,7 @@ fn a_route_inherits_its_check() {
     let config = from_file(&format!("{LEAST}{}{common}", routes.concat())).unwrap();
     let check = |mode, allow: &[Who], deny: &[Who]| Check {
         mode,
+        forward_token: true,
         allow: allow.to_vec(),
         deny: deny.to_vec(),
     };
@@ -311,6 +312,39 @@ fn a_route_inherits_its_check() {
     let config = from_file(&shared).unwrap();
     assert_eq!(config.routes[0].check.allow, [Who::Admins]);
     assert_eq!(from_file(&config.to_toml()).unwrap(), config);
+}
+
+#[test]
+fn only_a_homeserver_gets_tokens_unless_told_otherwise() {
+    let generic = "profile = \"generic\"";
+    let (yes, no) = ("forward_token = true", "forward_token = false");
+    let cases = [
+        ("a homeserver", "", "", true),
+        ("a tool", "", generic, false),
+        (
+            "a tool that wants it",
+            "",
+            &format!("{generic}\n{yes}"),
+            true,
+        ),
+        ("a homeserver without", "", no, false),
+        ("all of them", yes, generic, true),
+        ("none of them", no, "", false),
+        ("all but one", yes, no, false),
+    ];
+    for (name, section, own, expected) in cases {
+        let text = format!("{LEAST}{}[verify]\n{section}\n", route("/a", own));
+        let config = from_file(&text).unwrap();
+        assert_eq!(
+            config.routes[0].check.forward_token, expected,
+            "case: {name}"
+        );
+        assert_eq!(
+            from_file(&config.to_toml()).unwrap(),
+            config,
+            "case: {name}"
+        );
+    }
 }
 
 #[test]

@@ -256,3 +256,45 @@ fn what_nobody_can_verify_may_be_let_through() {
         "no token is no token"
     );
 }
+
+#[test]
+fn a_tool_does_not_get_the_token() {
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let cases = [
+        ("not of its own accord", "", false),
+        ("if it needs it", "forward_token = true\n", true),
+    ];
+    for (name, rules, gets_it) in cases {
+        let shim = protected(&homeserver.url(), &tool, rules);
+        let by_query = "GET /?a=1&access_token=ALICE-2 HTTP/1.1\r\nHost: tool\r\n\r\n";
+        for request in [to_tool("ALICE-1"), by_query.to_owned()] {
+            assert_eq!(shim.connect().ask(request).status(), 200, "case: {name}");
+            let got = tool.take().remove(0);
+            assert_eq!(
+                find(&got.head, b"ALICE-").is_some(),
+                gets_it,
+                "case: {name}"
+            );
+            assert_eq!(
+                got.field("authorization").is_some(),
+                gets_it,
+                "case: {name}"
+            );
+            assert_eq!(
+                got.field("x-matrix-user").as_deref(),
+                Some("@alice:hs"),
+                "case: {name}"
+            );
+        }
+    }
+    // A homeserver looks at every token itself.
+    let config = format!(
+        "[verify]\nmode = \"whoami\"\nhomeserver = \"{}\"\n",
+        homeserver.url()
+    );
+    let shim = Shim::start(&homeserver.url(), &config);
+    let sync = request("GET", "/_matrix/client/v3/sync", "ALICE-3");
+    assert_eq!(shim.connect().ask(sync).status(), 200);
+    let asked = homeserver.take();
+    assert!(find(&asked.last().unwrap().head, b"Bearer ALICE-3").is_some());
+}
