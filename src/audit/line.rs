@@ -1,8 +1,50 @@
 //! What a log line says of a request, whatever wrote it.
+//!
+//! Each line is looked at by itself, so that parts of a log, in any split, are read as the
+//! whole is, and files may be mixed. How it begins says which formats it may have; the
+//! format's own marks decide. What envelopes hold (syslog, journald, Docker) is read again,
+//! and places stay places of the whole line.
+//!
+//! Whatever the bytes are, there is an answer, in time linear to the line: a line that
+//! nobody understands is [`Format::Text`], and one that was cut gives what it still has.
+//! It declines to know the time: what a line leaves out of its date comes from the caller.
+
+mod alb;
+mod clf;
+mod cursor;
+pub mod custom;
+mod envelope;
+mod envoy;
+mod escape;
+mod family;
+mod format;
+mod haproxy;
+mod json;
+mod keys;
+mod matrix;
+mod nginx_error;
+mod request;
+#[cfg(test)]
+mod tests;
+mod time;
 
 use std::{borrow::Cow, fmt, net::IpAddr, ops::Range};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
+
+use self::{
+    cursor::Cursor,
+    envelope::{Export, Exported},
+    time::Clock,
+};
+pub use self::{
+    custom::{BadLogFormat, LogFormat},
+    family::family_of,
+    format::Format,
+};
+
+/// Envelopes within envelopes: Docker's JSON holds a syslog line, which holds JSON.
+const DEEPEST: u8 = 4;
 
 /// A part of a line. It may hold a secret, so `Debug` tells its place alone.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,6 +82,26 @@ pub struct Record<'l> {
     pub user: Option<Part<'l>>,
 }
 
+impl Record<'_> {
+    /// Which part of the line the byte at `offset` belongs to.
+    #[must_use]
+    pub fn field_at(&self, offset: usize) -> Field {
+        let holds = |part: &Option<Part<'_>>| {
+            part.as_ref()
+                .is_some_and(|part| part.span.contains(&offset))
+        };
+        if holds(&self.target) {
+            Field::Request
+        } else if holds(&self.referer) {
+            Field::Referer
+        } else if holds(&self.user_agent) {
+            Field::UserAgent
+        } else {
+            Field::Other
+        }
+    }
+}
+
 /// The part of a line in which something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
@@ -51,4 +113,110 @@ pub enum Field {
     UserAgent,
     /// Anywhere else, or in a line that nobody understood.
     Other,
+}
+
+/// Reads lines of any known format.
+#[derive(Clone, Debug, Default)]
+pub struct LineReader {
+    custom: Vec<LogFormat>,
+    clock: Clock,
+    /// The only thing kept from line to line: journald's export has many lines for an entry.
+    export: Export,
+}
+
+impl LineReader {
+    /// One that knows the formats of `custom` before all others.
+    ///
+    /// Until [`at`](Self::at) tells more, local times are taken for UTC, and dates without
+    /// a year are left out.
+    #[must_use]
+    pub fn new(custom: &[LogFormat]) -> Self {
+        Self {
+            custom: custom.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// Reads times without a zone in that of `now`, and dates without a year as the last
+    /// before it.
+    #[must_use]
+    pub fn at(mut self, now: &Zoned) -> Self {
+        self.clock = Clock::at(now);
+        self
+    }
+
+    /// What `line` is, and what it says. A line end behind it is no part of it.
+    pub fn read<'l>(&mut self, line: &'l [u8]) -> (Format, Record<'l>) {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Some(message) = self.export.read(line) {
+            let (format, mut record) = match message {
+                Exported::Message(from) => self.inside(line, from, 1),
+                Exported::Other => (Format::Text, Record::default()),
+            };
+            record.time = record.time.or(self.export.time());
+            return (format.within(Format::JournaldExport), record);
+        }
+        self.inside(line, 0, 0)
+    }
+
+    /// The same of what begins at `from`, inside of so many envelopes.
+    fn inside<'l>(&self, line: &'l [u8], from: usize, depth: u8) -> (Format, Record<'l>) {
+        let start = Cursor::new(line, from);
+        for format in &self.custom {
+            if let Some(record) = format.read(start, &self.clock) {
+                return (Format::Custom, record);
+            }
+        }
+        self.of_its_own(start, depth)
+            .or_else(|| clf::read(start))
+            .or_else(|| alone(haproxy::read(start, &self.clock), Format::Haproxy))
+            .or_else(|| alone(matrix::access_line(start), Format::Synapse))
+            .unwrap_or_default()
+    }
+
+    /// Formats that their first bytes tell.
+    fn of_its_own<'l>(&self, start: Cursor<'l>, depth: u8) -> Option<(Format, Record<'l>)> {
+        match start.rest() {
+            [b'{', ..] => json::read(self, start, depth),
+            [b'[', ..] => alone(envoy::read(start, &self.clock), Format::Envoy),
+            [b'<', b'0'..=b'9', ..] => envelope::syslog(self, start, depth),
+            [b'0'..=b'9', _, _, _, b'/', ..] => {
+                alone(nginx_error::read(start, &self.clock), Format::NginxError)
+            }
+            [b'0'..=b'9', _, _, _, b'-', ..] => {
+                matrix::read(start, &self.clock).or_else(|| envelope::stamped(self, start, depth))
+            }
+            [b'A'..=b'Z', b'a'..=b'z', b'a'..=b'z', b' ', ..] => {
+                envelope::syslog(self, start, depth)
+            }
+            [b'h' | b'w' | b'g', ..] => alone(alb::read(start, &self.clock), Format::Alb),
+            _ => None,
+        }
+    }
+
+    /// What an envelope holds; it has the envelope's time if it has none of its own.
+    fn within<'l>(
+        &self,
+        envelope: Format,
+        time: Option<Timestamp>,
+        message: Cursor<'l>,
+        depth: u8,
+    ) -> (Format, Record<'l>) {
+        if depth >= DEEPEST {
+            let record = Record {
+                time,
+                ..Record::default()
+            };
+            return (envelope, record);
+        }
+        let (format, mut record) =
+            self.inside(message.line(), message.at(), depth.saturating_add(1));
+        record.time = record.time.or(time);
+        (format.within(envelope), record)
+    }
+}
+
+fn alone(record: Option<Record<'_>>, format: Format) -> Option<(Format, Record<'_>)> {
+    record.map(|record| (format, record))
 }
