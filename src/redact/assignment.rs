@@ -37,7 +37,10 @@ pub(super) fn read(source: Source<'_>, names: &Names, at: usize, rule: Rule) -> 
         Rule::Bearer => return authorization::bearer(source, names, at),
         Rule::Authorization => {
             let field = Field::read(source.text, at)?;
-            return authorization::credentials(source, field.from, field.sign);
+            // Caddy logs a list of strings; without a string, brackets may be a secret's own.
+            let inner = unwrapped(source.text, field.from);
+            let from = Opening::read(source.text, inner).map_or(field.from, |_| inner);
+            return authorization::credentials(source, from, field.sign);
         }
         Rule::Query | Rule::Credential | Rule::Field => {}
     }
