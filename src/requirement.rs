@@ -76,3 +76,21 @@ pub enum Api {
 pub fn of(method: &[u8], path: &[u8]) -> Endpoint {
     TABLE.find(method, path)
 }
+
+/// A row of the table, as reports name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// `/_matrix/client/v3/rooms/{roomId}/state`: no id of anybody is in it.
+    pub text: &'static str,
+    /// Whether it belongs to an administration API.
+    pub is_admin: bool,
+}
+
+/// The template of `path`, the raw path as it came, without the query; `None` for
+/// what is not in the table.
+///
+/// Names only, so another method's row will do where `method` has none.
+#[must_use]
+pub fn template(method: &[u8], path: &[u8]) -> Option<Template> {
+    TABLE.template(method, path)
+}

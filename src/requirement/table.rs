@@ -8,7 +8,7 @@
 use memchr::memchr;
 
 use super::row::{Method, Row};
-use super::{Class, Endpoint};
+use super::{Class, Endpoint, Template};
 use crate::percent;
 
 /// Where nearly all requests go: found at one stroke, and searched from the
@@ -20,6 +20,8 @@ const HOT: &[u8] = b"/_matrix/client/";
 pub(super) struct Table {
     /// The first is the root. Nodes name each other by position.
     nodes: Vec<Node>,
+    /// The path of each row as the table writes it.
+    paths: Vec<&'static str>,
     /// Lines that were not understood. A test keeps this at none.
     skipped: usize,
     /// The node behind [`HOT`].
@@ -49,18 +51,27 @@ struct Literal {
 /// The endpoints of one path, by method.
 #[derive(Clone, Copy, Debug, Default)]
 struct Answers {
-    get: Option<Endpoint>,
-    post: Option<Endpoint>,
-    put: Option<Endpoint>,
-    delete: Option<Endpoint>,
+    get: Option<Answer>,
+    post: Option<Answer>,
+    put: Option<Answer>,
+    delete: Option<Answer>,
     /// For every method that has no answer of its own.
-    any: Option<Endpoint>,
+    any: Option<Answer>,
+}
+
+/// What one row says.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    endpoint: Endpoint,
+    /// The row's place among the paths.
+    row: u16,
 }
 
 impl Table {
     pub(super) fn parse(text: &'static str) -> Self {
         let mut table = Self {
             nodes: vec![Node::default()],
+            paths: Vec::new(),
             skipped: 0,
             hot: None,
         };
@@ -87,6 +98,11 @@ impl Table {
     }
 
     fn add(&mut self, row: &Row) -> Option<()> {
+        let answer = Answer {
+            endpoint: row.endpoint,
+            row: u16::try_from(self.paths.len()).ok()?,
+        };
+        self.paths.push(row.path);
         let mut at = 0;
         let mut rest = Some(row.path.strip_prefix('/')?);
         while let Some(path) = rest {
@@ -95,12 +111,12 @@ impl Table {
                 None => (path, None),
             };
             if segment == "*" && after.is_none() {
-                return self.nodes.get_mut(at)?.below.put(row);
+                return self.nodes.get_mut(at)?.below.put(row, answer);
             }
             at = self.child(at, segment)?;
             rest = after;
         }
-        self.nodes.get_mut(at)?.here.put(row)
+        self.nodes.get_mut(at)?.here.put(row, answer)
     }
 
     /// The node behind `segment`, made if it is not there yet.
@@ -134,13 +150,9 @@ impl Table {
 
     pub(super) fn find(&self, method: &[u8], path: &[u8]) -> Endpoint {
         let method = Method::of(method);
-        let Some((b'/', rest)) = path.split_first() else {
-            return Endpoint::UNLISTED;
-        };
         let found = self
-            .find_hot(path, method)
-            .or_else(|| self.walk(self.nodes.first()?, Some(rest), method))
-            .unwrap_or(Endpoint::UNLISTED);
+            .answer(path, method)
+            .map_or(Endpoint::UNLISTED, |answer| answer.endpoint);
         if method == Method::Options {
             without_requirement(found)
         } else {
@@ -148,14 +160,41 @@ impl Table {
         }
     }
 
-    fn find_hot(&self, path: &[u8], method: Method) -> Option<Endpoint> {
+    /// The row for `path`; of another method if only that says more than a prefix.
+    pub(super) fn template(&self, method: &[u8], path: &[u8]) -> Option<Template> {
+        const OTHERS: [Method; 4] = [Method::Get, Method::Post, Method::Put, Method::Delete];
+        let text = |answer: Answer| self.paths.get(usize::from(answer.row)).copied();
+        let own = self.answer(path, Method::of(method)).and_then(text);
+        let is_whole = |text: &&str| !text.ends_with('*');
+        let text = own.filter(is_whole).or_else(|| {
+            let others = OTHERS.into_iter();
+            others
+                .filter_map(|method| self.answer(path, method).and_then(text))
+                .find(is_whole)
+                .or(own)
+        })?;
+        Some(Template {
+            text,
+            is_admin: text.split('/').any(|segment| segment == "admin"),
+        })
+    }
+
+    fn answer(&self, path: &[u8], method: Method) -> Option<Answer> {
+        let (b'/', rest) = path.split_first()? else {
+            return None;
+        };
+        self.find_hot(path, method)
+            .or_else(|| self.walk(self.nodes.first()?, Some(rest), method))
+    }
+
+    fn find_hot(&self, path: &[u8], method: Method) -> Option<Answer> {
         let rest = path.strip_prefix(HOT)?;
         self.walk(self.nodes.get(self.hot?)?, Some(rest), method)
     }
 
     /// Searches what follows `node`; `None` as `rest` is the end of the path.
     /// Goes no deeper than the table does, however long the path.
-    fn walk(&self, node: &Node, rest: Option<&[u8]>, method: Method) -> Option<Endpoint> {
+    fn walk(&self, node: &Node, rest: Option<&[u8]>, method: Method) -> Option<Answer> {
         let Some(rest) = rest else {
             return node.here.get(method);
         };
@@ -173,7 +212,7 @@ impl Table {
         }
         node.below
             .get(method)
-            .filter(|endpoint| fits_below(*endpoint, rest))
+            .filter(|answer| fits_below(answer.endpoint, rest))
     }
 }
 
@@ -196,7 +235,7 @@ impl Node {
 
 impl Answers {
     /// `None` if the table already has a row for this method and path.
-    fn put(&mut self, row: &Row) -> Option<()> {
+    fn put(&mut self, row: &Row, answer: Answer) -> Option<()> {
         let place = match row.method {
             Some(Method::Get) => &mut self.get,
             Some(Method::Post) => &mut self.post,
@@ -205,7 +244,7 @@ impl Answers {
             Some(Method::Options | Method::Other) => return None,
             None => &mut self.any,
         };
-        place.replace(row.endpoint).is_none().then_some(())
+        place.replace(answer).is_none().then_some(())
     }
 
     /// A path that is never ours with any listed method is not ours with an
@@ -216,12 +255,12 @@ impl Answers {
             .flatten()
             .peekable();
         let first = listed.peek().copied();
-        if self.any.is_none() && listed.all(|endpoint| endpoint.class == Class::Never) {
+        if self.any.is_none() && listed.all(|answer| answer.endpoint.class == Class::Never) {
             self.any = first;
         }
     }
 
-    fn get(&self, method: Method) -> Option<Endpoint> {
+    fn get(&self, method: Method) -> Option<Answer> {
         match method {
             Method::Get => self.get.or(self.any),
             Method::Post => self.post.or(self.any),

@@ -102,3 +102,73 @@ fn dots_in_every_spelling() {
         assert!(is_dots(dots.as_bytes()), "{dots}");
     }
 }
+
+#[test]
+fn templates_name_no_id() {
+    let cases = [
+        (
+            "a room",
+            "GET",
+            "/_matrix/client/v3/rooms/!r:h/state",
+            Some(("/_matrix/client/v3/rooms/{roomId}/state", false)),
+        ),
+        (
+            "encoded",
+            "PUT",
+            "/_matrix/client/r0/rooms/%21r%3Ah/send/m.x/1",
+            Some((
+                "/_matrix/client/r0/rooms/{roomId}/send/{eventType}/{txnId}",
+                false,
+            )),
+        ),
+        (
+            "HEAD is GET",
+            "HEAD",
+            "/_matrix/client/v3/sync",
+            Some(("/_matrix/client/v3/sync", false)),
+        ),
+        (
+            "another method's row",
+            "OPTIONS",
+            "/_matrix/client/v3/sync",
+            Some(("/_matrix/client/v3/sync", false)),
+        ),
+        (
+            "a prefix only",
+            "GET",
+            "/_matrix/client/v3/nothing/we/know",
+            Some(("/_matrix/client/*", false)),
+        ),
+        (
+            "Synapse's administration",
+            "GET",
+            "/_synapse/admin/v1/event_reports",
+            Some(("/_synapse/admin/v1/event_reports", true)),
+        ),
+        (
+            "Dendrite's",
+            "POST",
+            "/_dendrite/admin/x",
+            Some(("/_dendrite/admin/*", true)),
+        ),
+        (
+            "the specification's",
+            "GET",
+            "/_matrix/client/v3/admin/whois/@u:h",
+            Some(("/_matrix/client/v3/admin/whois/{userId}", true)),
+        ),
+        (
+            "a room called admin",
+            "GET",
+            "/_matrix/client/v3/rooms/admin/state",
+            Some(("/_matrix/client/v3/rooms/{roomId}/state", false)),
+        ),
+        ("not Matrix", "GET", "/index.html", None),
+        ("no path", "GET", "", None),
+    ];
+    for (name, method, path, expected) in cases {
+        let found = crate::requirement::template(method.as_bytes(), path.as_bytes());
+        let found = found.map(|template| (template.text, template.is_admin));
+        assert_eq!(found, expected, "case: {name}");
+    }
+}
