@@ -1,0 +1,76 @@
+//! One object, or one a line: `docs/audit-report.schema.json`.
+
+use std::io::{self, Write};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+
+use super::{MetaRow, Report, SCHEMA_VERSION, TokenRow, Totals};
+
+pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    out.write_all(b"\n")
+}
+
+impl Serialize for Report<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut report = serializer.serialize_struct("Report", 9)?;
+        report.serialize_field("schema_version", &SCHEMA_VERSION)?;
+        report.serialize_field("meta", &self.meta)?;
+        report.serialize_field("totals", &self.totals)?;
+        report.serialize_field("advice", &self.advice)?;
+        report.serialize_field("days", &self.days)?;
+        report.serialize_field("files", &self.files)?;
+        report.serialize_field("formats", &self.formats)?;
+        report.serialize_field("clients", &self.clients)?;
+        report.serialize_field("tokens", &Tokens(self))?;
+        report.end()
+    }
+}
+
+/// Makes each row when it is its turn.
+struct Tokens<'r, 'a>(&'r Report<'a>);
+
+impl Serialize for Tokens<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.tokens())
+    }
+}
+
+/// A line of NDJSON. Each has the key's id, so that lines may be taken apart.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'r> {
+    Token {
+        schema_version: u32,
+        key_id: &'r str,
+        #[serde(flatten)]
+        token: Box<TokenRow>,
+    },
+    Totals {
+        schema_version: u32,
+        key_id: &'r str,
+        meta: &'r MetaRow,
+        totals: &'r Totals,
+    },
+}
+
+pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let key_id = report.meta.key_id.as_str();
+    let schema_version = SCHEMA_VERSION;
+    let tokens = report.tokens().map(|token| Line::Token {
+        schema_version,
+        key_id,
+        token: Box::new(token),
+    });
+    let totals = Line::Totals {
+        schema_version,
+        key_id,
+        meta: &report.meta,
+        totals: &report.totals,
+    };
+    for line in tokens.chain([totals]) {
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
