@@ -16,6 +16,10 @@
 //! What could not be read or understood is part of the report: incomplete never looks
 //! like clean.
 
+pub mod advice;
+pub mod baseline;
 pub mod line;
+pub mod merge;
+pub mod report;
 pub mod sighting;
 pub mod tally;

@@ -8,6 +8,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
+    audit::merge,
     config::{self, Config, Flags, Sources},
     demo,
     exit::{self, Failure},
@@ -53,6 +54,8 @@ enum Command {
     },
     /// Ask a running proxy whether it answers; for containers.
     Healthcheck(Source),
+    /// Add partial reports of an audit up to the report of all.
+    AuditMerge(merge::Arguments),
 }
 
 /// Where the configuration comes from: flags before environment
@@ -82,7 +85,7 @@ pub fn run() -> u8 {
         }
     };
     match cli.command.run() {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(failure) => {
             report(&failure);
             failure.code()
@@ -102,8 +105,14 @@ fn report(failure: &Failure) {
 }
 
 impl Command {
-    fn run(self) -> Result<(), Failure> {
+    fn run(self) -> Result<u8, Failure> {
         match self {
+            Self::AuditMerge(arguments) => {
+                let today = jiff::Timestamp::now()
+                    .to_zoned(jiff::tz::TimeZone::UTC)
+                    .date();
+                return merge::run(&arguments, today).map_err(Failure::other);
+            }
             Self::Serve(source) => serve::run(|| source.load(), |_| {}),
             Self::Demo { once, listen } => demo::run(once, listen),
             Self::CheckConfig { file } => {
@@ -117,7 +126,8 @@ impl Command {
                 print(&hash_token::run(label.as_deref(), generate)?)
             }
             Self::Healthcheck(source) => healthcheck::run(&source.load()?),
-        }
+        }?;
+        Ok(0)
     }
 }
 
