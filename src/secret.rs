@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::{percent, scan};
+use crate::{audit::sighting::TokenId, percent, scan};
 
 /// A Matrix access token, borrowed from the request that carried it where its
 /// spelling allows.
@@ -130,15 +130,36 @@ impl FingerprintKey {
     /// What a log shows of a token, and what we know it by in memory.
     #[must_use]
     pub fn recognise(&self, token: &AccessToken<'_>) -> (Fingerprint, TokenKey) {
-        let mut mac = self.0.clone();
-        mac.update(token.expose().as_bytes());
-        let digest = mac.finalize().into_bytes();
-        let mut bytes = digest.iter().copied();
+        let mut bytes = self.digest(token.expose().as_bytes()).into_iter();
         let fingerprint = take(&mut bytes);
         (
             Fingerprint(u32::from_be_bytes(fingerprint)),
             TokenKey(take(&mut bytes)),
         )
+    }
+
+    /// What an audit calls a secret: the first 16 bytes of the same HMAC, so that its first
+    /// eight digits are the [`fingerprint`](Self::fingerprint).
+    #[must_use]
+    pub fn id(&self, secret: &[u8]) -> TokenId {
+        let mut bytes = self.digest(secret).into_iter();
+        TokenId(take(&mut bytes))
+    }
+
+    /// Eight digits that tell keys apart, and give nothing of the key away: the HMAC of a
+    /// text that no token can be, since it has spaces.
+    ///
+    /// `printf 'tokenshim key id' | openssl dgst -sha256 -hmac KEY` begins with them.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        let mut bytes = self.digest(b"tokenshim key id").into_iter();
+        format!("{:08x}", u32::from_be_bytes(take(&mut bytes)))
+    }
+
+    fn digest(&self, text: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(text);
+        mac.finalize().into_bytes().into()
     }
 }
 
@@ -237,5 +258,11 @@ mod tests {
         let key = FingerprintKey::new(b"0123456789abcdef").unwrap();
         let token = AccessToken::from_parameter(b"FAKE").unwrap();
         assert_eq!(key.fingerprint(&token).to_string(), "h:406daced");
+        assert_eq!(
+            key.id(b"FAKE").to_string(),
+            "h:406daced4dbca5638d73bcb14c573145"
+        );
+        // printf 'tokenshim key id' | openssl dgst -sha256 -hmac 0123456789abcdef
+        assert_eq!(key.key_id(), "4bc3f57e");
     }
 }
