@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use rustls_pki_types::ServerName;
 
@@ -61,6 +62,16 @@ impl fmt::Display for Upstream {
             }
             Self::Unix { path } => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+/// As it is written in a configuration; the message names what is wrong, and shows no
+/// password.
+impl FromStr for Upstream {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text)
     }
 }
 

@@ -15,7 +15,9 @@ use hyper::{
     Method, Request, Response, StatusCode, Uri,
     body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT},
+    header::{
+        ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+    },
     http::uri::PathAndQuery,
 };
 use hyper_util::rt::TokioIo;
@@ -95,6 +97,16 @@ impl Question {
         Self::get(target, self.credentials.clone())
     }
 
+    /// An order by the same person, in JSON that holds no secret. It changes something, so
+    /// it has to be put [once](Client::put_once).
+    #[must_use]
+    pub fn order(&self, target: PathAndQuery, body: &'static [u8]) -> Self {
+        let mut order = self.then(target);
+        order.method = Method::POST;
+        order.body = Bytes::from_static(body);
+        order.with(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+    }
+
     fn request(&self, host: &HeaderValue) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
@@ -131,6 +143,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// What the body is said to be.
     pub content_type: Option<HeaderValue>,
+    /// When to come again.
+    pub retry_after: Option<HeaderValue>,
     /// The body.
     pub body: Bytes,
 }
@@ -208,6 +222,15 @@ impl Client {
                 Ok(reply) => return Ok(reply),
             }
         }
+        self.put_once(question).await
+    }
+
+    /// Puts a question on a connection of its own, so that it is never put twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put); the issuer may have done what was asked all the same.
+    pub async fn put_once(self: &Rc<Self>, question: &Question) -> Result<Reply, NoAnswer> {
         let sender = self.connect().await?;
         self.exchange(sender, question)
             .await
@@ -359,6 +382,7 @@ async fn read(response: Response<Incoming>) -> Result<Reply, NoAnswer> {
     Ok(Reply {
         status: head.status,
         content_type: head.headers.get(CONTENT_TYPE).cloned(),
+        retry_after: head.headers.get(RETRY_AFTER).cloned(),
         body: body.to_bytes(),
     })
 }
