@@ -12,7 +12,7 @@ use crate::{
     config::{self, Config, Flags, Sources},
     demo,
     exit::{self, Failure},
-    hash_token, healthcheck, serve,
+    fingerprint, hash_token, healthcheck, serve,
 };
 
 /// Moves Matrix access tokens out of URLs and keeps them out of logs.
@@ -52,6 +52,8 @@ enum Command {
         #[arg(long)]
         generate: bool,
     },
+    /// Name the tokens of a database under a key, for `audit --live-set`.
+    Fingerprint(fingerprint::Arguments),
     /// Ask a running proxy whether it answers; for containers.
     Healthcheck(Source),
     /// Add partial reports of an audit up to the report of all.
@@ -125,6 +127,7 @@ impl Command {
             Self::HashToken { label, generate } => {
                 print(&hash_token::run(label.as_deref(), generate)?)
             }
+            Self::Fingerprint(arguments) => fingerprint::run(&arguments),
             Self::Healthcheck(source) => healthcheck::run(&source.load()?),
         }?;
         Ok(0)

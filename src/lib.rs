@@ -52,7 +52,7 @@
 //! began with. Or the process is told to stop: then you are finished first.
 //!
 //! What happened to you is counted in [`metrics`], which [`admin`] shows; [`clock`] has
-//! the time. [`cli`], [`exit`], [`demo`], [`hash_token`] and [`healthcheck`] are the program around it,
+//! the time. [`cli`], [`exit`], [`demo`], [`hash_token`], [`fingerprint`] and [`healthcheck`] are the program around it,
 //! [`systemd`] is told how it is;
 //! [`diagnostics`] is its own log, masked as well. [`percent`] decodes, [`field_value`]
 //! reads, [`scan`] looks and [`decimal`] counts for all of them.
@@ -76,6 +76,7 @@ pub mod door;
 pub mod exchange;
 pub mod exit;
 pub mod field_value;
+pub mod fingerprint;
 pub mod hash_token;
 pub mod healthcheck;
 pub mod http1;
