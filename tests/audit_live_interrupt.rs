@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::arithmetic_side_effects,
     reason = "tests fail by panicking"
 )]
@@ -41,6 +40,10 @@ fn interrupted_at(method: &'static str, act: bool) -> (Vec<(State, Option<Revoca
     };
     let (set, said) = run(&TOKENS, &arguments, &Registrations::default());
     let set = set.unwrap();
+    assert!(
+        set.is_broken()
+            .is_some_and(|why| why.contains("interrupted"))
+    );
     assert!(said.contains("interrupted") || !act, "{said}");
     let mut ends: Vec<_> = TOKENS
         .iter()

@@ -4,7 +4,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::arithmetic_side_effects,
     reason = "tests fail by panicking"
 )]
 

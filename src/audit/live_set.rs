@@ -144,6 +144,8 @@ enum Coverage {
     Asked {
         /// Some were found and not kept, since there were too many.
         has_left_out: bool,
+        /// Somebody wanted an end before all of them were.
+        is_interrupted: bool,
     },
     /// All tokens of these kinds are in it.
     Database {
@@ -161,9 +163,19 @@ impl LiveSet {
     pub(super) fn asked(checked_by: String, has_left_out: bool) -> Self {
         Self {
             known: HashMap::new(),
-            coverage: Coverage::Asked { has_left_out },
+            coverage: Coverage::Asked {
+                has_left_out,
+                is_interrupted: false,
+            },
             checked_at: Timestamp::now(),
             checked_by,
+        }
+    }
+
+    /// Notes that somebody wanted an end.
+    pub(super) fn interrupt(&mut self) {
+        if let Coverage::Asked { is_interrupted, .. } = &mut self.coverage {
+            *is_interrupted = true;
         }
     }
 
@@ -240,12 +252,16 @@ impl LiveSet {
         self.known.values().filter(is_so).count()
     }
 
-    /// Why the set cannot say of a token that is not in it that it is dead.
+    /// Why it says less than it was meant to: a report with it is not complete.
     #[must_use]
     pub fn is_broken(&self) -> Option<&'static str> {
         match &self.coverage {
             Coverage::Database { broken, .. } => *broken,
-            Coverage::Asked { has_left_out } => has_left_out.then_some(TOO_MANY),
+            Coverage::Asked {
+                is_interrupted: true,
+                ..
+            } => Some("interrupted before every token was asked about or ended"),
+            Coverage::Asked { has_left_out, .. } => has_left_out.then_some(TOO_MANY),
         }
     }
 }
@@ -258,7 +274,9 @@ impl Coverage {
             Self::Asked { .. } if !is_askable(kind) => {
                 return (State::Unknown, "not asked: it is no access token");
             }
-            Self::Asked { has_left_out: true } => return (State::Unknown, TOO_MANY),
+            Self::Asked {
+                has_left_out: true, ..
+            } => return (State::Unknown, TOO_MANY),
             Self::Asked { .. } => return (State::Unknown, "not asked"),
             Self::Database {
                 kinds,

@@ -121,10 +121,12 @@ fn obstacle(kind: &str, live: &Live<'_>, registered: Option<&Registered>) -> Opt
     }
     let instead = match kind {
         "mas_access" => {
-            "MAS issued it for OAuth: finish the session in MAS's admin API, or \
-             `mas-cli manage kill-sessions USER`"
+            "MAS issued it for OAuth: finish the session by MAS's admin API \
+             (oauth2-sessions/ID/finish), or `mas-cli manage kill-sessions USER`"
         }
-        "mas_personal" => "MAS issued it as a personal token: revoke it in MAS's admin API",
+        "mas_personal" => {
+            "MAS issued it as a personal token: revoke it by MAS's admin API (personal-sessions/ID/revoke)"
+        }
         // Of a locked user we hear neither; he may log out all the same.
         "access_token" if live.device.is_none() && live.user.is_some() => {
             "it has no device, so it is an application service's, or made by the admin API: \

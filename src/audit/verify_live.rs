@@ -223,6 +223,9 @@ impl Check {
         if let Some(mode) = self.revokes {
             revoke::run(mode, &mut asker, held, registrations, &mut set).await;
         }
+        if asker.was_interrupted() {
+            set.interrupt();
+        }
         Ok(set)
     }
 }

@@ -87,6 +87,11 @@ impl<'o> Asker<'o> {
         let _ = writeln!(self.out, "tokenshim: {line}");
     }
 
+    /// Whether somebody wanted an end.
+    pub(super) const fn was_interrupted(&self) -> bool {
+        self.stop.was_asked()
+    }
+
     /// Waits until the next token may be asked about; says why none may be any more.
     pub(in crate::audit) async fn next(&mut self) -> Result<(), &'static str> {
         if self.failures >= MOST_FAILURES {

@@ -20,6 +20,11 @@ impl Stop {
         })
     }
 
+    /// Whether somebody did, and was heard.
+    pub(super) const fn was_asked(&self) -> bool {
+        self.is_asked
+    }
+
     /// Waits until somebody does; at once, ever after.
     pub(super) async fn asked(&mut self) {
         if self.is_asked {
