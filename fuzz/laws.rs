@@ -10,6 +10,7 @@
 )]
 
 mod issuers;
+mod lists;
 
 use std::{
     io::Write as _,
@@ -49,7 +50,10 @@ use tokenshim::{
     },
 };
 
-pub(crate) use self::issuers::{introspection, whoami};
+pub(crate) use self::{
+    issuers::{introspection, whoami},
+    lists::live_set,
+};
 
 /// A query: nothing is left behind the cut, and nothing else is changed.
 pub(crate) fn relocation(text: &[u8]) {

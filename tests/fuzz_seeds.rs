@@ -26,7 +26,7 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 18] = [
+const TARGETS: [(&str, Law); 19] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("head", laws::head),
@@ -49,6 +49,7 @@ const TARGETS: [(&str, Law); 18] = [
     ("lesson", laws::lesson),
     ("whoami", laws::whoami),
     ("introspection", laws::introspection),
+    ("live_set", laws::live_set),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
