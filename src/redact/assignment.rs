@@ -161,7 +161,8 @@ pub(super) fn finding(
         .get(span.clone())
         .filter(|_| source.is_classified);
     Finding {
-        kind: kind(value.and_then(token::whole)),
+        kind: kind(value.and_then(token::alone)),
+        name: None,
         span,
     }
 }

@@ -77,7 +77,7 @@ fn behind(source: Source<'_>, names: &Names, mut word: Word) -> usize {
             let from = word.end.saturating_add(sign.width);
             return value::of_parameter(source, from, sign).map_or(from, |value| value.end);
         }
-        match names.at_end_of(&word.tail) {
+        match names.at_end_of(&word.tail).map(|name| name.rule) {
             Some(Rule::Bearer) => {
                 let from = blanks(text, word.end);
                 let next = Word::read(text, from);

@@ -52,34 +52,119 @@ struct Name {
     text: Box<[u8]>,
     start: Start,
     rule: Rule,
+    kind: &'static str,
 }
 
-/// Name, what may stand before it, what must follow, and a part of it
-/// that is rare in other words.
-const KNOWN: &[(&str, Start, Rule, &str)] = &[
-    ("access_token", Start::Anything, Rule::Credential, "oken"),
-    ("accesstoken", Start::Anything, Rule::Credential, "oken"),
-    ("refresh_token", Start::Anything, Rule::Credential, "oken"),
-    ("refreshtoken", Start::Anything, Rule::Credential, "oken"),
-    ("login_token", Start::Anything, Rule::Credential, "oken"),
-    ("logintoken", Start::Anything, Rule::Credential, "oken"),
-    ("as_token", Start::Boundary, Rule::Credential, "oken"),
-    ("hs_token", Start::Boundary, Rule::Credential, "oken"),
-    ("id_token", Start::Boundary, Rule::Credential, "oken"),
-    ("token", Start::Boundary, Rule::Field, "oken"),
-    ("client_secret", Start::Anything, Rule::Credential, "secr"),
-    ("clientsecret", Start::Anything, Rule::Credential, "secr"),
-    ("password", Start::Anything, Rule::Field, "sswo"),
-    ("code", Start::Boundary, Rule::Query, "code"),
-    ("ticket", Start::Boundary, Rule::Query, "icke"),
-    ("session", Start::Boundary, Rule::Query, "essi"),
+/// What a name that was read asks for, and what reports call its value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    pub(super) rule: Rule,
+    pub(super) kind: &'static str,
+}
+
+/// What reports call the value of a parameter that the operator named.
+const PARAMETER: &str = "parameter";
+
+/// Name, what may stand before it, what must follow, a part of it that is rare in
+/// other words (and so are the first three bytes of that), and what reports call
+/// its value.
+const KNOWN: &[(&str, Start, Rule, &str, &str)] = &[
+    (
+        "access_token",
+        Start::Anything,
+        Rule::Credential,
+        "oken",
+        "access_token",
+    ),
+    (
+        "accesstoken",
+        Start::Anything,
+        Rule::Credential,
+        "oken",
+        "access_token",
+    ),
+    (
+        "refresh_token",
+        Start::Anything,
+        Rule::Credential,
+        "oken",
+        "refresh_token",
+    ),
+    (
+        "refreshtoken",
+        Start::Anything,
+        Rule::Credential,
+        "oken",
+        "refresh_token",
+    ),
+    (
+        "login_token",
+        Start::Anything,
+        Rule::Credential,
+        "oken",
+        "login_token",
+    ),
+    (
+        "logintoken",
+        Start::Anything,
+        Rule::Credential,
+        "oken",
+        "login_token",
+    ),
+    (
+        "as_token",
+        Start::Boundary,
+        Rule::Credential,
+        "oken",
+        "as_token",
+    ),
+    (
+        "hs_token",
+        Start::Boundary,
+        Rule::Credential,
+        "oken",
+        "hs_token",
+    ),
+    (
+        "id_token",
+        Start::Boundary,
+        Rule::Credential,
+        "oken",
+        "id_token",
+    ),
+    ("token", Start::Boundary, Rule::Field, "oken", "token"),
+    (
+        "client_secret",
+        Start::Anything,
+        Rule::Credential,
+        "secr",
+        "client_secret",
+    ),
+    (
+        "clientsecret",
+        Start::Anything,
+        Rule::Credential,
+        "secr",
+        "client_secret",
+    ),
+    ("password", Start::Anything, Rule::Field, "sswo", "password"),
+    ("code", Start::Boundary, Rule::Query, "code", "code"),
+    ("ticket", Start::Boundary, Rule::Query, "icke", "ticket"),
+    ("session", Start::Boundary, Rule::Query, "ssio", "session"),
     (
         "authorization",
         Start::Anything,
         Rule::Authorization,
         "riza",
+        "authorization",
     ),
-    ("bearer", Start::Boundary, Rule::Bearer, "bear"),
+    (
+        "bearer",
+        Start::Boundary,
+        Rule::Bearer,
+        "bear",
+        "authorization",
+    ),
 ];
 
 /// A letter, digit or mark that names are made of.
@@ -119,15 +204,16 @@ impl Names {
             } else {
                 Start::Anything
             };
-            names.add(text, start, Rule::Credential, last(text, prefilter::NEEDLE));
+            let fragment = last(text, prefilter::NEEDLE);
+            names.add(text, start, Rule::Credential, fragment, PARAMETER);
         }
-        for (text, start, rule, fragment) in KNOWN {
-            names.add(text.as_bytes(), *start, *rule, fragment.as_bytes());
+        for (text, start, rule, fragment, kind) in KNOWN {
+            names.add(text.as_bytes(), *start, *rule, fragment.as_bytes(), kind);
         }
         names
     }
 
-    fn add(&mut self, text: &[u8], start: Start, rule: Rule, fragment: &[u8]) {
+    fn add(&mut self, text: &[u8], start: Start, rule: Rule, fragment: &[u8], kind: &'static str) {
         let text: Box<[u8]> = text.iter().copied().map(fold).collect();
         let Some(end) = text.last() else {
             return;
@@ -137,7 +223,12 @@ impl Names {
             set(&mut self.joins, *byte);
             set(&mut self.joins, byte.to_ascii_uppercase());
         }
-        self.known.push(Name { text, start, rule });
+        self.known.push(Name {
+            text,
+            start,
+            rule,
+            kind,
+        });
         if !self.fragments.iter().any(|known| known == fragment) {
             self.fragments.push(fragment.to_vec());
         }
@@ -156,8 +247,8 @@ impl Names {
             .unwrap_or_default()
     }
 
-    /// The rule of the name that was just read, if it was one.
-    pub(super) fn at_end_of(&self, tail: &Tail) -> Option<Rule> {
+    /// What the name that was just read asks for, if it was one.
+    pub(super) fn at_end_of(&self, tail: &Tail) -> Option<Read> {
         let last = tail.last()?;
         if !self
             .last
@@ -168,7 +259,10 @@ impl Names {
             return None;
         }
         let found = self.known.iter().find(|name| name.ends(tail));
-        found.map(|name| name.rule)
+        found.map(|name| Read {
+            rule: name.rule,
+            kind: name.kind,
+        })
     }
 
     /// Whether one of them stands in a word of the text.

@@ -6,16 +6,15 @@
 //! sets; the second a look behind each `%` and `\`. All deeper encodings show as
 //! `%25`. Encoders leave letters alone, so both are rare in honest text.
 //!
-//! A vectorised search for many needles was tried: it is quicker over megabytes,
-//! but its start and end cost more than a request target takes here, and each
-//! mixture of cases is one more needle.
+//! A vectorised search for many needles is quicker over megabytes, but its start and
+//! end cost more than a request target takes here: [`block`](super::block) has it.
 
 use std::fmt;
 
 use super::unit;
 
 /// What the known tokens begin with, or have in common.
-const PREFIXES: [&[u8]; 11] = [
+pub(super) const PREFIXES: [&[u8]; 11] = [
     b"syt_", b"syr_", b"syl_", b"mat_", b"mar_", b"mct_", b"mcr_", b"mpt_", b"MDAx", b"esh_",
     b"tsh_",
 ];
@@ -86,11 +85,12 @@ impl Prefilter {
         }
     }
 
-    /// The candidates in `text`.
-    pub(super) fn candidates<'a>(&'a self, text: &'a [u8]) -> Candidates<'a> {
+    /// The candidates in `text`: the `given` one and what is behind it, or all of them.
+    pub(super) fn candidates<'a>(&'a self, text: &'a [u8], given: Option<usize>) -> Candidates<'a> {
         Candidates {
             prefilter: self,
             text,
+            given,
             plain: None,
         }
     }
@@ -171,6 +171,7 @@ fn next_escape(text: &[u8]) -> Option<usize> {
 pub(super) struct Candidates<'a> {
     prefilter: &'a Prefilter,
     text: &'a [u8],
+    given: Option<usize>,
     /// The next one that is not encoded, or the end; searched once, not again
     /// for each encoded one before it.
     plain: Option<usize>,
@@ -179,6 +180,9 @@ pub(super) struct Candidates<'a> {
 impl Candidates<'_> {
     /// The first candidate at or behind `from`.
     pub(super) fn next(&mut self, from: usize) -> Option<usize> {
+        if let Some(given) = self.given.take() {
+            return Some(given);
+        }
         let plain = match self.plain {
             Some(at) if at >= from => at,
             _ => self
@@ -254,7 +258,7 @@ fn spellings(fragment: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The bytes that the comparison of names takes for the same.
-fn variants(byte: u8) -> [u8; 2] {
+pub(super) fn variants(byte: u8) -> [u8; 2] {
     match byte {
         b'-' | b'_' => [b'-', b'_'],
         _ => [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()],

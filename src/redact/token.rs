@@ -46,6 +46,44 @@ pub enum TokenKind {
     Tokenshim,
 }
 
+impl TokenKind {
+    /// What reports call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SynapseAccess => "synapse_access",
+            Self::SynapseRefresh => "synapse_refresh",
+            Self::SynapseLogin => "synapse_login",
+            Self::SynapseMacaroon => "synapse_macaroon",
+            Self::MasAccess => "mas_access",
+            Self::MasRefresh => "mas_refresh",
+            Self::MasCompatAccess => "mas_compat_access",
+            Self::MasCompatRefresh => "mas_compat_refresh",
+            Self::MasPersonal => "mas_personal",
+            Self::TuwunelRefresh => "tuwunel_refresh",
+            Self::Tokenshim => "tokenshim",
+        }
+    }
+
+    /// What reports call one that was cut; `None` where nobody can tell, since such
+    /// tokens have no checksum.
+    #[must_use]
+    pub const fn cut_name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::SynapseAccess => "synapse_access_cut",
+            Self::SynapseRefresh => "synapse_refresh_cut",
+            Self::SynapseLogin => "synapse_login_cut",
+            Self::MasAccess => "mas_access_cut",
+            Self::MasRefresh => "mas_refresh_cut",
+            Self::MasCompatAccess => "mas_compat_access_cut",
+            Self::MasCompatRefresh => "mas_compat_refresh_cut",
+            Self::MasPersonal => "mas_personal_cut",
+            Self::Tokenshim => "tokenshim_cut",
+            Self::SynapseMacaroon | Self::TuwunelRefresh => return None,
+        })
+    }
+}
+
 /// What the checksum of a token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Checksum {
@@ -98,13 +136,15 @@ pub(super) fn starting(source: Source<'_>, at: usize, unit: Unit, tail: &Tail) -
     Some(Finding {
         span: at..end,
         kind: Kind::Token(token),
+        name: None,
     })
 }
 
-/// The token that fills `text`, if its shape is whole.
-pub(super) fn whole(text: &[u8]) -> Option<Token> {
+/// The token that fills `text`, whole or as far as it was not cut.
+pub(super) fn alone(text: &[u8]) -> Option<Token> {
     let (kind, shape, from) = prefix(text, 0)?;
-    let (end, checksum) = strict(text, 0, from, shape)?;
+    let whole = strict(text, 0, from, shape);
+    let (end, checksum) = whole.or_else(|| Some((loose(text, from, shape)?, Checksum::Absent)))?;
     (end == text.len()).then_some(Token { kind, checksum })
 }
 

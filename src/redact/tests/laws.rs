@@ -203,6 +203,30 @@ fn covers(redactor: &Redactor, name: &[u8], query: &[u8]) -> Result<(), TestCase
     Ok(())
 }
 
+/// A line without a suspect has no finding, and of another the first suspect is enough to
+/// know where to begin.
+fn block_is_read(redactor: &Redactor, texts: &[Vec<u8>]) -> Result<(), TestCaseError> {
+    let block = texts.join(&b'\n');
+    let mut suspects = redactor.suspects(&block);
+    let mut at = 0;
+    for line in block.split(|byte| *byte == b'\n') {
+        let end = at + line.len();
+        let found = match suspects.next(at).filter(|place| *place < end) {
+            Some(place) => redactor.findings_from(line, place - at).collect(),
+            None => Vec::new(),
+        };
+        prop_assert_eq!(
+            found,
+            redactor.find(line),
+            "{} of {}",
+            line.escape_ascii(),
+            block.escape_ascii()
+        );
+        at = end + 1;
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
@@ -227,6 +251,11 @@ proptest! {
         kept.extend_from_slice(&text[at..]);
         prop_assert_eq!(&mask(&text)[..], &kept[..]);
         prop_assert_eq!(matches!(mask(&text), Cow::Borrowed(_)), found.is_empty());
+    }
+
+    #[test]
+    fn a_block_is_read_as_its_lines_are(lines in vec(text(), 1..6)) {
+        block_is_read(&DEFAULT, &lines)?;
     }
 
     #[test]
@@ -261,6 +290,7 @@ proptest! {
     ) {
         let redactor = Redactor::with_parameters(&[name]);
         covers(&redactor, name.as_bytes(), &query)?;
+        block_is_read(&redactor, &[query.clone(), text.clone()])?;
         for text in [query, text] {
             let masked = redactor.mask(&text);
             prop_assert_eq!(redactor.find(&masked), [], "{}: {} -> {}", name, text.escape_ascii(), masked.escape_ascii());

@@ -1,0 +1,236 @@
+//! Says quickly which places of a large block may belong to a secret.
+//!
+//! It finds less than the [`prefilter`](super::prefilter) says of one text, and all that
+//! matters: of each fragment of a name, and of each prefix of a token, three bytes. They are
+//! written as they are, in some mixture of cases, or one of them is encoded. So the needles
+//! are all mixtures of the three, and all first bytes of an encoded letter; a line without
+//! a needle has no finding.
+//!
+//! The search is vectorised and sorts needles into eight buckets. It is quick where the
+//! needles of one bucket are alike, so they are handed over in such an order that they are:
+//! the case mixtures of one fragment in each, and encoded letters by their digits.
+
+use aho_corasick::{
+    Span,
+    packed::{Config, MatchKind, Searcher},
+};
+
+use super::prefilter;
+
+/// Bytes of a needle here.
+const NEEDLE: usize = 3;
+
+/// Buckets of a search.
+const BUCKETS: usize = 8;
+
+/// The most needles a search takes.
+const MOST: usize = 128;
+
+/// Fills the order of needles up, and is found in no log.
+const FILLER: [u8; NEEDLE] = [0x7f, 0x7f, 0x7f];
+
+type Needle = [u8; NEEDLE];
+type Buckets = [Vec<Needle>; BUCKETS];
+
+/// The search of blocks, built once.
+#[derive(Debug)]
+pub(super) struct Block {
+    plain: Searcher,
+    encoded: Searcher,
+}
+
+impl Block {
+    /// `None` where the machine has no such search, or there are too many or too short
+    /// fragments for it.
+    pub(super) fn new(fragments: &[Vec<u8>]) -> Option<Self> {
+        let mut threes = Vec::new();
+        for fragment in fragments {
+            threes.push(*fragment.first_chunk::<NEEDLE>()?);
+        }
+        let prefixes: Vec<Needle> = prefilter::PREFIXES
+            .iter()
+            .filter_map(|prefix| prefix.last_chunk().copied())
+            .collect();
+        Some(Self {
+            plain: search(plain(&threes, &prefixes))?,
+            encoded: search(encoded(&threes, &prefixes))?,
+        })
+    }
+
+    /// The first needle at or behind `from`, as it is written.
+    fn plain(&self, block: &[u8], from: usize) -> Option<usize> {
+        first(&self.plain, block, from)
+    }
+
+    /// The first encoded letter at or behind `from`.
+    fn encoded(&self, block: &[u8], from: usize) -> Option<usize> {
+        first(&self.encoded, block, from)
+    }
+}
+
+fn first(search: &Searcher, block: &[u8], from: usize) -> Option<usize> {
+    let span = Span {
+        start: from.min(block.len()),
+        end: block.len(),
+    };
+    search.find_in(block, span).map(|found| found.start())
+}
+
+/// The places of one block, asked for from left to right.
+#[derive(Clone, Debug)]
+pub(super) struct Places<'a> {
+    search: &'a Block,
+    block: &'a [u8],
+    /// The next of either search, once it is known; the block's end if there is none.
+    plain: Option<usize>,
+    encoded: Option<usize>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn new(search: &'a Block, block: &'a [u8]) -> Self {
+        Self {
+            search,
+            block,
+            plain: None,
+            encoded: None,
+        }
+    }
+
+    /// The first place at or behind `from`.
+    pub(super) fn next(&mut self, from: usize) -> Option<usize> {
+        let end = self.block.len();
+        let known = |place: Option<usize>| place.filter(|place| *place >= from);
+        let plain =
+            known(self.plain).unwrap_or_else(|| self.search.plain(self.block, from).unwrap_or(end));
+        let encoded = known(self.encoded)
+            .unwrap_or_else(|| self.search.encoded(self.block, from).unwrap_or(end));
+        (self.plain, self.encoded) = (Some(plain), Some(encoded));
+        Some(plain.min(encoded)).filter(|place| *place < end)
+    }
+}
+
+/// Case mixtures, one fragment a bucket; prefixes with the last, whose letters are rare.
+fn plain(threes: &[Needle], prefixes: &[Needle]) -> Buckets {
+    let mut buckets = Buckets::default();
+    for (place, three) in threes.iter().enumerate() {
+        if let Some(bucket) = buckets.get_mut(place % BUCKETS) {
+            bucket.extend(mixtures(*three));
+        }
+    }
+    if let Some(last) = buckets.last_mut() {
+        last.extend_from_slice(prefixes);
+    }
+    buckets
+}
+
+/// What an encoded letter of the needles begins with.
+fn encoded(threes: &[Needle], prefixes: &[Needle]) -> Buckets {
+    let mut letters: Vec<u8> = threes
+        .iter()
+        .flat_map(|three| mixtures(*three))
+        .chain(prefixes.iter().copied())
+        .flatten()
+        // A percent sign begins a letter that is encoded once more.
+        .chain([b'%'])
+        .collect();
+    letters.sort_unstable();
+    letters.dedup();
+    let mut buckets = Buckets::default();
+    let mut add = |bucket: usize, needle: Needle| {
+        let bucket = buckets.get_mut(bucket);
+        if let Some(bucket) = bucket.filter(|bucket| !bucket.contains(&needle)) {
+            bucket.push(needle);
+        }
+    };
+    add(5, *b"\\u0");
+    for letter in letters {
+        let [high, low] = digits(letter);
+        for high in [high, high.to_ascii_uppercase()] {
+            add(5, [b'\\', b'x', high]);
+            for low in [low, low.to_ascii_uppercase()] {
+                add(bucket_of(high, low), [b'%', high, low]);
+            }
+        }
+    }
+    buckets
+}
+
+/// Where the digits of one bucket go together, none in it is taken for another's letter.
+fn bucket_of(high: u8, low: u8) -> usize {
+    match (high, low.is_ascii_digit()) {
+        (b'4' | b'6', true) => 0,
+        (b'4' | b'6', false) => 1,
+        (b'5' | b'7', true) => 2,
+        (b'5' | b'7', false) => 3,
+        (b'2', true) => 4,
+        (b'2' | b'3', _) => 6,
+        _ => 7,
+    }
+}
+
+/// The hexadecimal digits of a byte.
+fn digits(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [byte >> 4, byte & 0xf].map(|digit| DIGITS.get(usize::from(digit)).copied().unwrap_or(b'0'))
+}
+
+/// All that the comparison of names takes for the same as `three`.
+fn mixtures(three: Needle) -> Vec<Needle> {
+    let [first, second, third] = three.map(prefilter::variants);
+    let mut all = Vec::new();
+    for first in first {
+        for second in second {
+            all.extend(third.map(|third| [first, second, third]));
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// A search in which every needle has its bucket.
+fn search(buckets: Buckets) -> Option<Searcher> {
+    let needles = in_order(buckets);
+    if needles.len() > MOST {
+        return None;
+    }
+    let mut config = Config::new();
+    config
+        .match_kind(MatchKind::LeftmostFirst)
+        // It counts needles, and knows nothing of their buckets.
+        .heuristic_pattern_limits(false)
+        // Twice the buckets take twice the time, and ours are as good as exact.
+        .only_teddy_fat(Some(false));
+    config.builder().extend(needles).build()
+}
+
+/// A needle gets the bucket of its position, counted round, unless one before it has the
+/// same low halves of all bytes, with which it shares that one's.
+fn in_order(mut buckets: Buckets) -> Vec<Needle> {
+    let mut seen: Vec<Needle> = Vec::new();
+    let mut order = Vec::new();
+    while buckets.iter().any(|bucket| !bucket.is_empty()) {
+        let own = order.len() % BUCKETS;
+        let needle = take(buckets.get_mut(own), |needle| !seen.contains(&low(needle)))
+            .or_else(|| {
+                buckets
+                    .iter_mut()
+                    .find_map(|bucket| take(Some(bucket), |needle| seen.contains(&low(needle))))
+            })
+            .unwrap_or(FILLER);
+        seen.push(low(&needle));
+        order.push(needle);
+    }
+    order
+}
+
+/// The low halves of all bytes.
+fn low(needle: &Needle) -> Needle {
+    needle.map(|byte| byte & 0xf)
+}
+
+fn take(bucket: Option<&mut Vec<Needle>>, is_fit: impl Fn(&Needle) -> bool) -> Option<Needle> {
+    let bucket = bucket?;
+    let place = bucket.iter().position(is_fit)?;
+    Some(bucket.remove(place))
+}
