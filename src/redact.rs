@@ -32,7 +32,6 @@ mod unit;
 mod value;
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
 use block::{Block, Places};
