@@ -1,0 +1,278 @@
+//! Looks at the lines in which something may be a secret.
+
+use std::ops::Range;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{Found, Search, lines::Piece, request::Request};
+use crate::{
+    audit::{
+        line::{Field, LineReader, Record, family_of},
+        sighting::{Place, Sighting, TokenId},
+        tally::Tally,
+        verify_live::Held,
+    },
+    redact::{Confidence, Finding, Kind, TokenKind},
+};
+
+/// What one worker has seen.
+pub(in crate::audit) struct Eye<'s> {
+    search: &'s Search<'s>,
+    lines: LineReader,
+    /// What was found so far.
+    pub(in crate::audit) tally: Tally,
+    /// The tokens themselves, where somebody is to be asked about them.
+    held: Held,
+}
+
+impl<'s> Eye<'s> {
+    pub(in crate::audit) fn new(search: &'s Search<'s>) -> Self {
+        Self {
+            search,
+            lines: search.lines.clone(),
+            tally: search.tally.clone(),
+            held: Held::new(),
+        }
+    }
+
+    /// All that was seen.
+    pub(in crate::audit) fn found(self) -> Found {
+        Found {
+            tally: self.tally,
+            held: self.held,
+        }
+    }
+
+    /// Looks at what a reader hands over, and moves `place` behind it.
+    pub(in crate::audit) fn piece(&mut self, place: &mut Place, piece: &Piece<'_>) {
+        match piece {
+            Piece::Lines(block) => {
+                let first = place.line;
+                let ends = self.block(place.input, block, &mut || first);
+                place.line = first.saturating_add(ends);
+            }
+            Piece::Part { text, own, is_last } => {
+                if let Some(first) = self.search.redactor.suspects(text).next(0) {
+                    self.line(*place, text, first, own);
+                }
+                place.line = place.line.saturating_add(u64::from(*is_last));
+            }
+        }
+    }
+
+    /// Looks at whole lines. The number of the first is asked for when there is something
+    /// to be seen. Returns how many end.
+    pub(super) fn block(
+        &mut self,
+        input: u32,
+        block: &[u8],
+        first_line: &mut dyn FnMut() -> u64,
+    ) -> u64 {
+        let search = self.search;
+        let mut suspects = search.redactor.suspects(block);
+        let mut first_number = None;
+        let mut ends = 0_u64;
+        // Line ends are counted up to here.
+        let mut counted = 0;
+        let mut from = 0;
+        while let Some(found) = suspects.next(from) {
+            let text = line_around(block, found);
+            ends = ends.saturating_add(count(block, counted..text.start));
+            counted = text.start;
+            from = text.end;
+            let place = Place {
+                input,
+                line: ends.saturating_add(*first_number.get_or_insert_with(&mut *first_line)),
+            };
+            let first = found.saturating_sub(text.start);
+            let text = block.get(text).unwrap_or_default();
+            self.line(place, text, first, &(0..text.len()));
+        }
+        ends.saturating_add(count(block, counted..block.len()))
+    }
+
+    /// Looks at one line, whose first suspect is at `first`; only what begins in `own`
+    /// counts.
+    fn line(&mut self, place: Place, text: &[u8], first: usize, own: &Range<usize>) {
+        // Who copies a log and truncates it leaves a hole where its writer goes on.
+        let hole = text.iter().take_while(|byte| **byte == 0).count();
+        let line = text.get(hole..).unwrap_or_default();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let first = first.saturating_sub(hole);
+        let search = self.search;
+        let mut found = search
+            .redactor
+            .findings_from(line, first)
+            .filter(|finding| own.contains(&finding.span.start.saturating_add(hole)))
+            .filter(|finding| !finding.is_placeholder(line))
+            .peekable();
+        if found.peek().is_none() {
+            return;
+        }
+        let (format, record) = self.lines.read(line);
+        if record
+            .time
+            .is_some_and(|time| !search.window.contains(time))
+        {
+            return;
+        }
+        let request = Request::of(&record);
+        for finding in found {
+            self.finding(place, line, &record, &request, &finding);
+        }
+        let day = record
+            .time
+            .map(|time| TimeZone::UTC.to_datetime(time).date());
+        self.tally.line(place.input, format, true, day);
+    }
+
+    fn finding(
+        &mut self,
+        place: Place,
+        line: &[u8],
+        record: &Record<'_>,
+        request: &Request<'_>,
+        finding: &Finding,
+    ) {
+        let secret = finding.decoded(line);
+        let localpart = localpart(finding, &secret);
+        let (id, kind) = self.identify(finding, line, &secret, localpart.as_deref());
+        if self.search.is_kept && Held::wants(kind) {
+            self.held.keep(id, &secret);
+        }
+        let field = record.field_at(finding.span.start);
+        let named = record.user.as_ref().map(|user| &*user.text);
+        let sighting = Sighting {
+            id,
+            kind,
+            confidence: finding.confidence(),
+            user: localpart
+                .as_deref()
+                .or(named)
+                .and_then(|user| str::from_utf8(user).ok()),
+            place,
+            field,
+            time: record.time,
+            client: record.client,
+            family: family(record),
+            method: request.method,
+            endpoint: request.endpoint,
+            is_admin: request.is_admin,
+            status: record.status,
+            outcome: request.outcome(record.status, way(finding, field), &secret),
+        };
+        self.tally.add(&sighting);
+        if let Some(told) = &self.search.told {
+            told.see(&sighting);
+        }
+    }
+
+    /// Under which name a secret is known, and what it is.
+    ///
+    /// Of a token that was cut nobody can say which one it is: those of one user and kind
+    /// count as one.
+    fn identify(
+        &self,
+        finding: &Finding,
+        line: &[u8],
+        secret: &[u8],
+        localpart: Option<&[u8]>,
+    ) -> (TokenId, &'static str) {
+        let key = self.search.key;
+        if let Some(kind) = finding.cut_name(line) {
+            // No token has a space.
+            let what = [
+                b"cut ",
+                kind.as_bytes(),
+                b" ",
+                localpart.unwrap_or_default(),
+            ]
+            .concat();
+            return (key.id(&what), kind);
+        }
+        let id = key.id(secret);
+        let registered = self.search.registrations.kind_of(id);
+        (id, registered.unwrap_or_else(|| finding.kind_name()))
+    }
+}
+
+/// How a secret came with its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In the target.
+    Target,
+    /// In `Authorization`, where a log has that.
+    Header,
+    /// It did not, or nobody knows.
+    Beside,
+}
+
+fn way(finding: &Finding, field: Field) -> Way {
+    match (field, finding.kind) {
+        (Field::Request, _) => Way::Target,
+        (Field::Other, Kind::Authorization(_)) => Way::Header,
+        _ => Way::Beside,
+    }
+}
+
+fn family(record: &Record<'_>) -> &'static str {
+    let name = record.user_agent.as_ref().map(|part| &*part.text);
+    family_of(name.unwrap_or_default())
+}
+
+/// Whose token it is: Synapse writes the localpart into it, in base64.
+fn localpart(finding: &Finding, secret: &[u8]) -> Option<Vec<u8>> {
+    use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+
+    let token = finding.kind.token()?;
+    if !matches!(
+        token.kind,
+        TokenKind::SynapseAccess | TokenKind::SynapseRefresh
+    ) || finding.confidence() < Confidence::Shape
+    {
+        return None;
+    }
+    let mut parts = secret.split(|byte| *byte == b'_');
+    let (_prefix, localpart, _random) = (parts.next()?, parts.next()?, parts.next()?);
+    BASE64_STANDARD_NO_PAD
+        .decode(localpart)
+        .ok()
+        .filter(|name| !name.is_empty())
+}
+
+/// The line around a place, with its end.
+fn line_around(block: &[u8], place: usize) -> Range<usize> {
+    let before = block.get(..place).unwrap_or_default();
+    let start = memchr::memrchr(b'\n', before).map_or(0, |end| end.saturating_add(1));
+    let behind = block.get(place..).unwrap_or_default();
+    let end = memchr::memchr(b'\n', behind).map_or(block.len(), |end| {
+        place.saturating_add(end).saturating_add(1)
+    });
+    start..end
+}
+
+/// Line ends.
+pub(super) fn count(block: &[u8], range: Range<usize>) -> u64 {
+    let text = block.get(range).unwrap_or_default();
+    super::chunk::as_u64(memchr::memchr_iter(b'\n', text).count())
+}
+
+/// Whom each sighting is told, as it comes.
+pub(in crate::audit) trait Told: Sync {
+    /// One more.
+    fn see(&self, sighting: &Sighting<'_>);
+}
+
+/// The times that count.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::audit) struct Window {
+    pub(in crate::audit) since: Option<Timestamp>,
+    pub(in crate::audit) until: Option<Timestamp>,
+}
+
+impl Window {
+    fn contains(self, time: Timestamp) -> bool {
+        self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
+    }
+}
