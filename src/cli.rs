@@ -8,7 +8,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    audit::merge,
+    audit::{self, merge},
     config::{self, Config, Flags, Sources},
     demo,
     exit::{self, Failure},
@@ -58,6 +58,9 @@ enum Command {
     Healthcheck(Source),
     /// Add partial reports of an audit up to the report of all.
     AuditMerge(merge::Arguments),
+    /// Find the secrets that logs hold already: 0 if there are none, 1 if there are, 3 if
+    /// something could not be read.
+    Audit(Box<audit::options::Options>),
 }
 
 /// Where the configuration comes from: flags before environment
@@ -115,6 +118,7 @@ impl Command {
                     .date();
                 return merge::run(&arguments, today).map_err(Failure::other);
             }
+            Self::Audit(options) => return audit::run(&options),
             Self::Serve(source) => serve::run(|| source.load(), |_| {}),
             Self::Demo { once, listen } => demo::run(once, listen),
             Self::CheckConfig { file } => {
