@@ -45,6 +45,10 @@ use value::Source;
 /// What a secret's bytes are replaced with.
 pub const MASK: &[u8] = b"<redacted>";
 
+/// What each byte of a secret is replaced with where the length must stay. A value of
+/// nothing else is none.
+pub const STRIKE: u8 = b'*';
+
 static DEFAULT: LazyLock<Redactor> = LazyLock::new(Redactor::default);
 
 /// The secrets in `text`, in order, none overlapping another.

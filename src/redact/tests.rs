@@ -338,6 +338,23 @@ fn other_parameters() {
 }
 
 #[test]
+fn struck_out() {
+    check(&[
+        ("parameter", "/p?access_token=******&b=2"),
+        ("one byte", "access_token=* x"),
+        ("quoted", r#"token="******" x"#),
+        ("JSON", r#"{"access_token":"******","b":1}"#),
+        ("JSON number", r#"{"password":*****,"b":1}"#),
+        ("header", "Authorization: Bearer ******"),
+        ("bare scheme", "sent Bearer ******** upstream"),
+        ("list", "Authorization: X-Matrix ************ x"),
+        ("broken in two", "GET /p?access_token= ****** HTTP/1.1"),
+        ("written on", "/p?access_token=«****SECRET»&b=2"),
+        ("begins with them", r#"{"password":"«**SECRET**»"}"#),
+    ]);
+}
+
+#[test]
 fn costs_nothing_without_a_finding() {
     assert!(matches!(
         mask(b"/_matrix/client/versions"),

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::MASK;
+use super::{MASK, STRIKE};
 use super::unit::{self, Escape, Unit};
 
 /// The text, and how far it is nothing but a request target or a URL.
@@ -83,7 +83,7 @@ pub(super) fn of_word(source: Source<'_>, from: usize, sign: Unit) -> Option<Ran
         }
         _ => true,
     });
-    is_over.then_some(from..end)
+    (is_over && !is_struck_out(source.text, from..end)).then_some(from..end)
 }
 
 /// The value behind a `:`, or where `=` stands for one, without quotes.
@@ -110,7 +110,7 @@ fn plain(source: Source<'_>, from: usize, sign: Unit, around: Around) -> Option<
     let masked = mask_end(source.text, from);
     let start = masked.unwrap_or(from);
     let end = plain_end(source, start, sign, around);
-    (end > start).then_some(from..end)
+    (end > start && !is_struck_out(source.text, from..end)).then_some(from..end)
 }
 
 fn plain_end(source: Source<'_>, from: usize, sign: Unit, around: Around) -> usize {
@@ -246,7 +246,9 @@ pub(super) fn quoted(source: Source<'_>, opening: Opening) -> Option<Range<usize
 /// The same from a place inside the string on.
 pub(super) fn string(source: Source<'_>, opening: Opening, from: usize) -> Option<Range<usize>> {
     let end = string_end(source, opening, from);
-    (end > from && mask_end(source.text, from) != Some(end)).then_some(from..end)
+    let is_masked =
+        mask_end(source.text, from) == Some(end) || is_struck_out(source.text, from..end);
+    (end > from && !is_masked).then_some(from..end)
 }
 
 /// The place behind the closing quote, or the end of a string without one.
@@ -304,6 +306,12 @@ fn mask_end(text: &[u8], from: usize) -> Option<usize> {
         let unit = unit::read(text, at).filter(|unit| unit.byte == *wanted)?;
         Some(at.saturating_add(unit.width))
     })
+}
+
+/// Whether a value was masked in its place, where the length of a file must not change.
+fn is_struck_out(text: &[u8], value: Range<usize>) -> bool {
+    text.get(value)
+        .is_some_and(|value| value.iter().all(|byte| *byte == STRIKE))
 }
 
 /// The first white space, or the end.

@@ -105,6 +105,7 @@ const PIECES: &[&str] = &[
     "<",
     ">",
     "<redacted>",
+    "**",
     "%3Credacted%3E",
     "%",
     "%2",
@@ -179,7 +180,7 @@ fn is_mask(value: &[u8]) -> bool {
     // Three levels are decoded: what says it is masked is no secret.
     let once = |value: &[u8]| crate::percent::decode(value).collect::<Vec<_>>();
     let spelled = std::iter::successors(Some(value.to_vec()), |value| Some(once(value)));
-    spelled.take(4).any(|value| value == MASK)
+    spelled.take(4).any(|value| value == MASK) || value.iter().all(|byte| *byte == STRIKE)
 }
 
 /// Relocation's values are all inside findings.
@@ -235,6 +236,17 @@ proptest! {
         let masked = mask(&text);
         prop_assert_eq!(find(&masked), [], "{} -> {}", text.escape_ascii(), masked.escape_ascii());
         prop_assert_eq!(&mask(&masked), &masked);
+    }
+
+    #[test]
+    fn striking_out_ends(text in text()) {
+        let mut struck = text;
+        for _ in 0..6 {
+            for Finding { span, .. } in find(&struck) {
+                struck[span].fill(STRIKE);
+            }
+        }
+        prop_assert_eq!(find(&struck), [], "{}", struck.escape_ascii());
     }
 
     #[test]
