@@ -1,0 +1,277 @@
+//! A new file beside an old one, which takes its place at once or not at all.
+//!
+//! It has no name while it is written, where the file system can do that (`O_TMPFILE`),
+//! and gets one only to be renamed, in a folder that nobody else may enter. So whoever
+//! is killed leaves nothing that others could read; a folder that was left is
+//! cleared by the next run.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{File, Metadata},
+    io::{self, Seek as _},
+    os::{
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        unix::fs::{MetadataExt as _, fchown},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{self as sys, Timespec, Timestamps},
+    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, XattrFlags},
+    io::Errno,
+    process::geteuid,
+};
+
+use super::writers::Identity;
+
+/// The folder of a file, opened, and the file's name in it.
+#[derive(Debug)]
+pub(super) struct Parent {
+    folder: OwnedFd,
+    name: OsString,
+}
+
+impl Parent {
+    /// The folder that `path` is in.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let folder = sys::open(
+            folder,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        Ok(Self {
+            folder,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Opens the file; never through a link.
+    pub(super) fn open(&self) -> io::Result<File> {
+        // A pipe in its place must not make us wait. That we read it is no use of the file.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let open = |flags| sys::openat(&self.folder, &self.name, flags, Mode::empty());
+        let file = match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(flags),
+            result => result,
+        };
+        Ok(file?.into())
+    }
+
+    /// What the name stands for now; of a link, the link.
+    pub(super) fn identity(&self) -> io::Result<Identity> {
+        let stat = sys::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+}
+
+/// A file that is to take the place of another.
+#[derive(Debug)]
+pub(super) struct Beside<'p> {
+    parent: &'p Parent,
+    file: File,
+    /// Where it has a name already.
+    room: Option<Room<'p>>,
+}
+
+impl<'p> Beside<'p> {
+    /// An empty one that only its owner may read.
+    pub(super) fn new(parent: &'p Parent) -> io::Result<Self> {
+        let mode = Mode::RUSR | Mode::WUSR;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        match sys::openat(&parent.folder, ".", flags | OFlags::TMPFILE, mode) {
+            Ok(file) => Ok(Self {
+                parent,
+                file: file.into(),
+                room: None,
+            }),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Self::named(parent),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same for file systems where every file has a name.
+    fn named(parent: &'p Parent) -> io::Result<Self> {
+        let room = Room::enter(parent)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = sys::openat(&room.folder, &parent.name, flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(Self {
+            parent,
+            file: file.into(),
+            room: Some(room),
+        })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The file once more, from its beginning.
+    pub(super) fn read_again(&self) -> io::Result<&File> {
+        (&self.file).rewind()?;
+        Ok(&self.file)
+    }
+
+    /// Makes it look as `old` does: owner, mode, extended attributes (access lists and
+    /// labels are some), and last the times, which were `looks`.
+    pub(super) fn dress(&self, old: &File, looks: &Metadata) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        if (own.uid(), own.gid()) != (looks.uid(), looks.gid()) {
+            fchown(&self.file, Some(looks.uid()), Some(looks.gid()))
+                .map_err(cannot("its owner"))?;
+        }
+        self.file
+            .set_permissions(looks.permissions())
+            .map_err(cannot("its mode"))?;
+        copy_attributes(old, &self.file)?;
+        let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
+        let times = Timestamps {
+            last_access: time(looks.atime(), looks.atime_nsec()),
+            last_modification: time(looks.mtime(), looks.mtime_nsec()),
+        };
+        sys::futimens(&self.file, &times).map_err(|error| cannot("its times")(error.into()))
+    }
+
+    /// Puts it in the place of the old file, for good: no crash undoes it.
+    pub(super) fn take_place(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        let parent = self.parent;
+        let room = if let Some(room) = self.room {
+            room
+        } else {
+            let room = Room::enter(parent)?;
+            let ours = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            sys::linkat(
+                CWD,
+                ours,
+                &room.folder,
+                &parent.name,
+                AtFlags::SYMLINK_FOLLOW,
+            )?;
+            room
+        };
+        sys::renameat(&room.folder, &parent.name, &parent.folder, &parent.name)?;
+        drop(room);
+        Ok(sys::fsync(&parent.folder)?)
+    }
+}
+
+/// A folder that only we may enter, beside the file; empty at the end.
+#[derive(Debug)]
+struct Room<'p> {
+    parent: &'p Parent,
+    name: OsString,
+    /// Locked: two that clean one file would clear each other's room.
+    folder: OwnedFd,
+}
+
+impl<'p> Room<'p> {
+    fn enter(parent: &'p Parent) -> io::Result<Self> {
+        let mut name = OsString::from(".");
+        name.push(&parent.name);
+        name.push(".tokenshim");
+        match sys::mkdirat(&parent.folder, &name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = sys::openat(&parent.folder, &name, flags, Mode::empty())?;
+        let shown = PathBuf::from(&name);
+        let stat = sys::fstat(&folder)?;
+        if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o077 != 0 {
+            return Err(io::Error::other(format!("{} is not ours", shown.display())));
+        }
+        match sys::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(io::Error::other(format!(
+                    "{} is in use: another run is at work",
+                    shown.display()
+                )));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let room = Self {
+            parent,
+            name,
+            folder,
+        };
+        // Left by a run that was killed.
+        room.clear()?;
+        Ok(room)
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        match sys::unlinkat(&self.folder, &self.parent.name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        // What cannot be removed now is cleared by the next run.
+        let _ = self.clear();
+        let _ = sys::unlinkat(&self.parent.folder, &self.name, AtFlags::REMOVEDIR);
+    }
+}
+
+/// An error that says what of the old file the new one could not have.
+fn cannot(what: &'static str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{what} cannot be kept: {error}"))
+}
+
+fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
+    for name in attributes(from)? {
+        let mut value = vec![0; sys::fgetxattr_query(from, &name)?];
+        let length = sys::fgetxattr(from, &name, value.as_mut_slice())?;
+        value.truncate(length);
+        // The kernel may have set it already, such as a label that is the folder's.
+        if value_of(to, &name).as_deref() == Some(value.as_slice()) {
+            continue;
+        }
+        sys::fsetxattr(to, &name, &value, XattrFlags::empty()).map_err(|error| {
+            let error = io::Error::from(error);
+            let message = format!(
+                "its attribute {} cannot be kept: {error}",
+                name.to_string_lossy()
+            );
+            io::Error::new(error.kind(), message)
+        })?;
+    }
+    Ok(())
+}
+
+/// The names of all extended attributes; none where there is no such thing.
+fn attributes(file: &File) -> io::Result<Vec<OsString>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut names = Vec::new();
+    let read = sys::flistxattr_query(file.as_fd()).and_then(|length| {
+        names.resize(length, 0);
+        sys::flistxattr(file.as_fd(), names.as_mut_slice())
+    });
+    match read {
+        Ok(length) => names.truncate(length),
+        Err(Errno::OPNOTSUPP) => names.clear(),
+        Err(error) => return Err(error.into()),
+    }
+    let names = names
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty());
+    Ok(names
+        .map(|name| OsStr::from_bytes(name).to_owned())
+        .collect())
+}
+
+fn value_of(file: &File, name: &OsStr) -> Option<Vec<u8>> {
+    let mut value = vec![0; sys::fgetxattr_query(file, name).ok()?];
+    let length = sys::fgetxattr(file, name, value.as_mut_slice()).ok()?;
+    value.truncate(length);
+    Some(value)
+}
