@@ -12,7 +12,7 @@ use crate::{
     config::{self, Config, Flags, Sources},
     demo,
     exit::{self, Failure},
-    fingerprint, hash_token, healthcheck, serve,
+    fingerprint, hash_token, healthcheck, redact_logs, relay, serve,
 };
 
 /// Moves Matrix access tokens out of URLs and keeps them out of logs.
@@ -54,6 +54,10 @@ enum Command {
     },
     /// Name the tokens of a database under a key, for `audit --live-set`.
     Fingerprint(fingerprint::Arguments),
+    /// Mask the secrets of logs: a stream, rotated files, or a file that is still written.
+    Redact(redact_logs::Arguments),
+    /// Receive log lines on a socket or a named pipe, and write them masked.
+    Relay(relay::Arguments),
     /// Ask a running proxy whether it answers; for containers.
     Healthcheck(Source),
     /// Add partial reports of an audit up to the report of all.
@@ -132,6 +136,8 @@ impl Command {
                 print(&hash_token::run(label.as_deref(), generate)?)
             }
             Self::Fingerprint(arguments) => fingerprint::run(&arguments),
+            Self::Redact(arguments) => redact_logs::run(&arguments),
+            Self::Relay(arguments) => relay::run(&arguments),
             Self::Healthcheck(source) => healthcheck::run(&source.load()?),
         }?;
         Ok(0)

@@ -38,6 +38,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use self::address::{Address, Owner};
+pub(crate) use self::address::{mode, owner};
 pub use self::check::Check;
 pub use self::choice::{
     AccessLogFormat, ClientCertificates, Conflict, FormBody, LogFormat, LogLevel, Mode, OnFailure,

@@ -53,6 +53,8 @@
 //!
 //! What happened to you is counted in [`metrics`], which [`admin`] shows; [`clock`] has
 //! the time. [`cli`], [`exit`], [`demo`], [`hash_token`], [`fingerprint`] and [`healthcheck`] are the program around it,
+//! the time. [`cli`], [`exit`], [`demo`], [`hash_token`] and [`healthcheck`] are the program around it,
+//! [`redact_logs`] and [`relay`] mask what other programs log,
 //! [`systemd`] is told how it is;
 //! [`diagnostics`] is its own log, masked as well. [`percent`] decodes, [`field_value`]
 //! reads, [`scan`] looks and [`decimal`] counts for all of them.
@@ -90,7 +92,9 @@ pub mod percent;
 pub mod plan;
 pub mod proxy_protocol;
 pub mod redact;
+pub mod redact_logs;
 pub mod refusal;
+pub mod relay;
 pub mod relocate;
 pub mod requirement;
 pub mod response;

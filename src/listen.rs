@@ -1,8 +1,8 @@
 //! Listening sockets, and the acceptor that hands their connections to the
 //! workers.
 
-mod owner;
-mod unix;
+pub(crate) mod owner;
+pub(crate) mod unix;
 
 use std::{
     io,

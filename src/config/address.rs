@@ -140,7 +140,7 @@ pub(super) fn socket(text: &str) -> Result<PathBuf, String> {
 }
 
 /// The permission bits of a socket, in octal.
-pub(super) fn mode(text: &str) -> Result<u32, String> {
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
     let is_octal = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| byte.is_ascii_digit());
     let mode = u32::from_str_radix(text, 8)
         .ok()
@@ -154,7 +154,7 @@ pub(super) fn mode(text: &str) -> Result<u32, String> {
 }
 
 /// `user`, `user:group` or `:group`.
-pub(super) fn owner(text: &str) -> Result<Owner, String> {
+pub(crate) fn owner(text: &str) -> Result<Owner, String> {
     let (user, group) = match text.split_once(':') {
         Some(("", group)) => (None, Some(group)),
         Some((user, group)) => (Some(user), Some(group)),

@@ -11,13 +11,13 @@ use crate::config::Owner;
 
 /// An [`Owner`] whose names are known to this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ids {
+pub(crate) struct Ids {
     user: Option<u32>,
     group: Option<u32>,
 }
 
 impl Ids {
-    pub(super) fn of(owner: Option<&Owner>) -> io::Result<Self> {
+    pub(crate) fn of(owner: Option<&Owner>) -> io::Result<Self> {
         let Some(owner) = owner else {
             return Ok(Self::default());
         };
@@ -31,7 +31,7 @@ impl Ids {
         })
     }
 
-    pub(super) fn own(self, path: &Path) -> io::Result<()> {
+    pub(crate) fn own(self, path: &Path) -> io::Result<()> {
         if self == Self::default() {
             return Ok(());
         }

@@ -25,7 +25,7 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             identity: identity(path),
@@ -59,7 +59,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Listens at `path`; needs a tokio runtime around it.
-pub(super) fn bind(
+pub(crate) fn bind(
     path: &Path,
     mode: u32,
     owner: Option<&Owner>,
