@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use super::{MASK, STRIKE};
 use super::unit::{self, Escape, Unit};
+use super::{MASK, STRIKE};
 
 /// The text, and how far it is nothing but a request target or a URL.
 ///

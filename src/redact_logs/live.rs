@@ -1,15 +1,15 @@
 //! Masks a file that somebody is appending to, in its place.
 //!
 //! Each byte of a secret becomes a `*`: length and offsets stay, and so do the file and
-//! the place at which its writer goes on. What is appended meanwhile is not touched
-//! until it has been read. Directly before a secret is overwritten it is read once more:
+//! the place at which its writer goes on. What is appended meanwhile is not touched: it is
+//! the next run's. Directly before a secret is overwritten it is read once more:
 //! where the file was emptied or rewritten meanwhile, nothing is.
 //!
 //! It declines to touch what is compressed, which has no place for a mask.
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Seek as _},
+    io::{self, Read as _, Seek as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
 };
@@ -23,13 +23,14 @@ use super::{
 };
 use crate::redact::{Redactor, STRIKE};
 
-/// How often the file is read before its writer is told to stop first.
-const ROUNDS: usize = 16;
+/// What is masked may make something else look like a secret; seldom, and not for ever.
+const ROUNDS: usize = 8;
 
 /// What is overwritten at once.
 const STRIKES: [u8; 4096] = [STRIKE; 4096];
 
-/// Masks the file until a whole reading finds nothing; returns how many secrets there were.
+/// Masks what the file has now, until a whole reading finds nothing; returns how many
+/// secrets there were.
 pub(super) fn strike(
     path: &Path,
     redactor: &Redactor,
@@ -43,19 +44,19 @@ pub(super) fn strike(
     if !packing.is_plain() {
         return Err(LiveError::Compressed);
     }
+    let size = file.metadata()?.len();
     let mut struck = 0_u64;
     for _ in 0..ROUNDS {
         (&file).rewind()?;
         let mut strikes = Strikes::new(&file);
-        pour(redactor, &mut &file, &mut strikes).map_err(LeftAlone::Stream)?;
+        pour(redactor, &mut (&file).take(size), &mut strikes).map_err(LeftAlone::Stream)?;
         if strikes.secrets == 0 {
             file.sync_data()?;
             return Ok(struck);
         }
         struck = struck.saturating_add(strikes.secrets);
     }
-    file.sync_data()?;
-    Err(LiveError::Endless(struck))
+    Err(LeftAlone::Unverified.into())
 }
 
 /// Why a file was not masked in its place, or not all of it.
@@ -63,8 +64,6 @@ pub(super) fn strike(
 pub(super) enum LiveError {
     #[error("left alone: it is compressed, so nobody appends to it (--in-place cleans it)")]
     Compressed,
-    #[error("masked {0}, and more secrets are written all the time: clean what writes them first")]
-    Endless(u64),
     #[error(transparent)]
     Left(#[from] LeftAlone),
 }

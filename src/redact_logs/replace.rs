@@ -55,7 +55,7 @@ pub(super) enum LeftAlone {
     Unknown(Hidden),
     #[error("left alone: it changed meanwhile")]
     Changed,
-    #[error("left alone: what was written could not be verified")]
+    #[error("something was found again in what was masked: please report this")]
     Unverified,
     #[error(transparent)]
     Stream(#[from] Broken),
