@@ -27,7 +27,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use self::{live::strike, replace::Permissions};
+use self::{
+    cleaner::{Output as _, Secret},
+    live::strike,
+    output::Masked,
+    replace::Permissions,
+};
 use crate::{exit::Failure, redact::Redactor};
 
 /// What to mask, and how.
@@ -85,6 +90,22 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     report.end()
+}
+
+/// Writes `lines` with a mask in the place of each secret.
+pub(crate) fn write_masked(
+    redactor: &Redactor,
+    lines: &[u8],
+    to: impl io::Write,
+) -> io::Result<()> {
+    let mut secrets = Vec::new();
+    lines::find(redactor, lines, |span| {
+        secrets.push(Secret {
+            span,
+            is_continued: false,
+        });
+    });
+    Masked::new(to).block(lines, &secrets)
 }
 
 /// A name that can stand in a line.

@@ -5,7 +5,7 @@
 //! engine of [`redact`](crate::redact) before it comes near a disk.
 //!
 //! Whoever logs must never wait for us: lines go through a bounded [`queue`] to a thread
-//! that writes, and where the disk does not keep up they are lost, counted and reported.
+//! that masks and writes, and where it does not keep up they are lost, counted and reported.
 //! What the kernel drops before we have read it, nobody can count.
 
 pub mod framing;
@@ -114,7 +114,7 @@ async fn relay(arguments: &Arguments, redactor: &Arc<Redactor>) -> Result<(), Fa
     let (stop, stopped) = watch::channel(false);
     let mut readers = JoinSet::new();
     for (entry, place) in entries.into_iter().zip(&arguments.listen) {
-        let inlet = Inlet::new(Arc::clone(&queue), Arc::clone(redactor), arguments.format);
+        let inlet = Inlet::new(Arc::clone(&queue), arguments.format);
         tracing::info!(%place, output = %arguments.output.display(), "relaying");
         readers.spawn(entry.read(inlet, stopped.clone()));
     }

@@ -211,13 +211,11 @@ fn rotation_while_lines_come_loses_none() {
         }
         writer.join().unwrap();
         rotated.push(relay.at("log"));
-        let folder = relay.folder.path().to_owned();
-        relay_stop_keeping(relay, &folder, &rotated);
+        end_of_rotation(relay, &rotated);
     }
 }
 
-/// The folder goes with the relay: its files are read when it has ended, and before that.
-fn relay_stop_keeping(mut relay: Relay, _: &Path, rotated: &[PathBuf]) {
+fn end_of_rotation(mut relay: Relay, rotated: &[PathBuf]) {
     relay.signal(Signal::TERM);
     assert!(relay.child.wait().unwrap().success());
     let all: String = rotated

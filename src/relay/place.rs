@@ -101,6 +101,7 @@ impl Place {
                 let socket = UnixDatagram::bind(&self.path)?;
                 let file = SocketFile::new(&self.path);
                 dress(&self.path, mode, ids)?;
+                warn_of_short_queues();
                 Ok(Entry::Datagram(socket, file))
             }
             Kind::Fifo => {
@@ -130,6 +131,19 @@ impl fmt::Display for Place {
             Kind::Fifo => "fifo",
         };
         write!(f, "{kind}:{}", self.path.display())
+    }
+}
+
+/// What the kernel keeps of datagrams that are not read yet is counted in messages, and
+/// set when a socket is made.
+fn warn_of_short_queues() {
+    const FEW: u32 = 128;
+    let length = fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").unwrap_or_default();
+    if let Some(messages) = length.trim().parse().ok().filter(|length: &u32| *length < FEW) {
+        tracing::warn!(
+            messages,
+            "the kernel drops messages early: raise net.unix.max_dgram_qlen to 512"
+        );
     }
 }
 

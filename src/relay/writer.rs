@@ -1,13 +1,16 @@
-//! Writes what the queue holds, on a thread of its own.
+//! Masks what the queue holds and writes it, on a thread of its own: whoever reads has
+//! nothing else to do, for what it is too slow for is lost where nobody can count.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::queue::Queue;
+use crate::{redact::Redactor, redact_logs::write_masked};
 
 /// Where lines go.
 #[derive(Debug)]
@@ -15,12 +18,13 @@ pub(super) struct Writer {
     /// `None` for standard output, which is never opened anew.
     path: Option<PathBuf>,
     file: File,
+    redactor: Arc<Redactor>,
     /// A failed write may have left half a line.
     is_broken: bool,
 }
 
 impl Writer {
-    pub(super) fn open(output: &Path) -> io::Result<Self> {
+    pub(super) fn open(output: &Path, redactor: Arc<Redactor>) -> io::Result<Self> {
         let (path, file) = if output == Path::new("-") {
             (None, File::from(io::stdout().as_fd().try_clone_to_owned()?))
         } else {
@@ -29,6 +33,7 @@ impl Writer {
         Ok(Self {
             path,
             file,
+            redactor,
             is_broken: false,
         })
     }
@@ -69,7 +74,7 @@ impl Writer {
         if self.is_broken {
             self.file.write_all(b"\n")?;
         }
-        self.file.write_all(block)?;
+        write_masked(&self.redactor, block, &self.file)?;
         if std::mem::take(&mut self.is_broken) {
             tracing::info!("the output is written again");
         }

@@ -22,6 +22,8 @@ from processes import Child, free_port
 
 POLICIES = sorted({row.policy for row in rows.all_rows()})
 WHOAMI = "/_matrix/client/v3/account/whoami"
+# Into a file here, so that what the page says of one is tried; `test_relay` has the relay.
+RELAY = "syslog:server=unix:/run/tokenshim-relay/matrix_error.sock,nohostname,tag=nginx warn"
 
 # What nginx does to a request before it asks.
 ONE = "it takes one Authorization field"
@@ -54,7 +56,7 @@ class Nginx:
             "/etc/letsencrypt/live/matrix.example.org/fullchain.pem": str(pair.chain),
             "/etc/letsencrypt/live/matrix.example.org/privkey.pem": str(pair.key),
             "/var/log/nginx/matrix_access.log": str(self.access_log),
-            "/var/log/nginx/matrix_error.log emerg": f"{self.error_log} {level}",
+            RELAY: f"{self.error_log} {level}",
         }
         (folder / "matrix.conf").write_text(auth.changed(auth.block("nginx", "nginx"), changes))
         self.child = Child("nginx", command(folder), folder)
