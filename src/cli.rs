@@ -5,14 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     audit::{self, merge},
     config::{self, Config, Flags, Sources},
-    demo,
+    demo, doctor, emit,
     exit::{self, Failure},
-    fingerprint, hash_token, healthcheck, redact_logs, relay, serve,
+    fingerprint, hash_token, healthcheck, manual, probe, redact_logs, relay, serve,
 };
 
 /// Moves Matrix access tokens out of URLs and keeps them out of logs.
@@ -52,19 +53,29 @@ enum Command {
         #[arg(long)]
         generate: bool,
     },
+    /// Ask a running proxy whether it answers; for containers.
+    Healthcheck(Source),
+    /// Find the secrets that logs hold already: 0 if there are none, 1 if there are, 3 if
+    /// something could not be read.
+    Audit(Box<audit::options::Options>),
+    /// Add partial reports of an audit up to the report of all.
+    AuditMerge(merge::Arguments),
     /// Name the tokens of a database under a key, for `audit --live-set`.
     Fingerprint(fingerprint::Arguments),
     /// Mask the secrets of logs: a stream, rotated files, or a file that is still written.
     Redact(redact_logs::Arguments),
     /// Receive log lines on a socket or a named pipe, and write them masked.
     Relay(relay::Arguments),
-    /// Ask a running proxy whether it answers; for containers.
-    Healthcheck(Source),
-    /// Add partial reports of an audit up to the report of all.
-    AuditMerge(merge::Arguments),
-    /// Find the secrets that logs hold already: 0 if there are none, 1 if there are, 3 if
-    /// something could not be read.
-    Audit(Box<audit::options::Options>),
+    /// Send fake tokens through a chain of proxies, and look for them in its logs.
+    Probe(probe::Arguments),
+    /// Name the lines of a configuration that log query strings or break URLs.
+    Doctor(doctor::Arguments),
+    /// Print what makes the logs of another program clean.
+    Emit(emit::Arguments),
+    /// Print completions for a shell.
+    Completions(manual::Completions),
+    /// Print or write manual pages.
+    Man(manual::Manual),
 }
 
 /// Where the configuration comes from: flags before environment
@@ -114,34 +125,41 @@ fn report(failure: &Failure) {
 }
 
 impl Command {
+    /// The exit code of what was done.
     fn run(self) -> Result<u8, Failure> {
         match self {
-            Self::AuditMerge(arguments) => {
-                let today = jiff::Timestamp::now()
-                    .to_zoned(jiff::tz::TimeZone::UTC)
-                    .date();
-                return merge::run(&arguments, today).map_err(Failure::other);
-            }
-            Self::Audit(options) => return audit::run(&options),
-            Self::Serve(source) => serve::run(|| source.load(), |_| {}),
-            Self::Demo { once, listen } => demo::run(once, listen),
+            Self::Serve(source) => serve::run(|| source.load(), |_| {}).map(done),
+            Self::Demo { once, listen } => demo::run(once, listen).map(done),
             Self::CheckConfig { file } => {
                 let text = read(&file)?;
                 let config = load(Some((&file, &text)), Flags::default())?;
                 serve::check(&config)?;
-                print(&format!("{}: ok\n", file.display()))
+                print(&format!("{}: ok\n", file.display())).map(done)
             }
-            Self::PrintConfig(source) => print(&source.load()?.to_toml()),
+            Self::PrintConfig(source) => print(&source.load()?.to_toml()).map(done),
             Self::HashToken { label, generate } => {
-                print(&hash_token::run(label.as_deref(), generate)?)
+                print(&hash_token::run(label.as_deref(), generate)?).map(done)
             }
-            Self::Fingerprint(arguments) => fingerprint::run(&arguments),
-            Self::Redact(arguments) => redact_logs::run(&arguments),
-            Self::Relay(arguments) => relay::run(&arguments),
-            Self::Healthcheck(source) => healthcheck::run(&source.load()?),
-        }?;
-        Ok(0)
+            Self::Healthcheck(source) => healthcheck::run(&source.load()?).map(done),
+            Self::Audit(options) => audit::run(&options),
+            Self::AuditMerge(arguments) => {
+                let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+                merge::run(&arguments, today).map_err(Failure::other)
+            }
+            Self::Fingerprint(arguments) => fingerprint::run(&arguments).map(done),
+            Self::Redact(arguments) => redact_logs::run(&arguments).map(done),
+            Self::Relay(arguments) => relay::run(&arguments).map(done),
+            Self::Probe(arguments) => probe::run(&arguments),
+            Self::Doctor(arguments) => doctor::run(&arguments),
+            Self::Emit(arguments) => emit::run(arguments),
+            Self::Completions(arguments) => manual::completions(arguments, Cli::command()),
+            Self::Man(arguments) => manual::man(&arguments, Cli::command()),
+        }
     }
+}
+
+const fn done((): ()) -> u8 {
+    0
 }
 
 impl Source {

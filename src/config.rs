@@ -56,6 +56,7 @@ pub use self::route::{HostPattern, Route};
 pub use self::tls::{CertificateFiles, Tls, UpstreamTls};
 pub use self::trusted::TrustedProxies;
 pub use self::upstream::Upstream;
+pub(crate) use self::upstream::parse as parse_upstream;
 pub use self::verify::{Introspection, Verify};
 pub use self::who::Who;
 

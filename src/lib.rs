@@ -51,6 +51,9 @@
 //! While you wait, the configuration may change: you end with the settings that you
 //! began with. Or the process is told to stop: then you are finished first.
 //!
+//! Whether your token was left in a log of somebody on the way, [`probe`] finds out and [`doctor`]
+//! foresees; [`emit`] has the remedy. [`manual`] tells of all commands.
+//!
 //! What happened to you is counted in [`metrics`], which [`admin`] shows; [`clock`] has
 //! the time. [`cli`], [`exit`], [`demo`], [`hash_token`], [`fingerprint`] and [`healthcheck`] are the program around it,
 //! the time. [`cli`], [`exit`], [`demo`], [`hash_token`] and [`healthcheck`] are the program around it,
@@ -74,7 +77,9 @@ pub mod connection;
 pub mod decimal;
 pub mod demo;
 pub mod diagnostics;
+pub mod doctor;
 pub mod door;
+pub mod emit;
 pub mod exchange;
 pub mod exit;
 pub mod field_value;
@@ -87,9 +92,11 @@ pub mod hygiene;
 pub mod inherited;
 pub mod layer;
 pub mod listen;
+pub mod manual;
 pub mod metrics;
 pub mod percent;
 pub mod plan;
+pub mod probe;
 pub mod proxy_protocol;
 pub mod redact;
 pub mod redact_logs;

@@ -79,7 +79,7 @@ const HTTP: &str = "http://";
 const HTTPS: &str = "https://";
 
 /// `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
-pub(super) fn parse(text: &str) -> Result<Upstream, String> {
+pub(crate) fn parse(text: &str) -> Result<Upstream, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Upstream::Unix {
             path: address::socket(path)?,
