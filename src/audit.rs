@@ -18,17 +18,6 @@
 
 pub mod advice;
 pub mod baseline;
-pub mod line;
-pub mod merge;
-pub mod report;
-pub mod key;
-pub mod line;
-pub mod live_set;
-pub mod registration;
-mod revoke;
-pub mod sighting;
-pub mod tally;
-pub mod verify_live;
 mod follow;
 mod input;
 pub mod key;
