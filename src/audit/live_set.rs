@@ -272,7 +272,10 @@ impl Coverage {
     fn of(&self, kind: &str) -> (State, &'static str) {
         let (kinds, broken, has_registrations) = match self {
             Self::Asked { .. } if !is_askable(kind) => {
-                return (State::Unknown, "not asked: it is no access token");
+                return (
+                    State::Unknown,
+                    "not asked: it is no access token, or not surely",
+                );
             }
             Self::Asked {
                 has_left_out: true, ..
@@ -284,24 +287,19 @@ impl Coverage {
                 has_registrations,
             } => (kinds, *broken, *has_registrations),
         };
-        let is_guest_possible = kind == GUEST;
-        match broken {
-            Some(why) => (State::Unknown, why),
-            None if is_guest_possible => (
-                State::Unknown,
-                "not in the live set, but guests' tokens are in no database",
-            ),
-            None if is_nameless(kind) && !has_registrations => (
-                State::Unknown,
-                "not in the live set, but it may be an application service's: give --registration",
-            ),
-            None if is_nameless(kind) && !kinds.is_empty() => (State::Dead, GONE),
-            None if kinds.contains(kind) => (State::Dead, GONE),
-            None => (
-                State::Unknown,
-                "the live set has no tokens of this kind: it may be from another database",
-            ),
-        }
+        let why = match (broken, kind) {
+            (Some(why), _) => why,
+            (None, GUEST) => "not in the live set, but guests' tokens are in no database",
+            (None, NAMELESS) if !has_registrations => {
+                "not in the live set, but it may be an application service's: give --registration"
+            }
+            (None, NAMELESS) if !kinds.is_empty() => return (State::Dead, GONE),
+            (None, _) if kinds.contains(kind) => return (State::Dead, GONE),
+            (None, _) => {
+                "not in the live set, which has no tokens of this kind: it may be from another database"
+            }
+        };
+        (State::Unknown, why)
     }
 }
 
@@ -311,27 +309,24 @@ const GONE: &str = "not in the live set";
 const GUEST: &str = "synapse_macaroon";
 
 /// A token that only its name gave away, so that any issuer may have made it.
-fn is_nameless(kind: &str) -> bool {
-    matches!(kind, NAMELESS | "authorization")
-}
-
 const NAMELESS: &str = "access_token";
 
 /// Whether a homeserver can be asked with a token of this kind: as the credentials that
-/// it is. Refresh tokens, login tokens and passwords are none.
+/// it is. Refresh tokens, login tokens and passwords are none, and what stood in an
+/// `Authorization` field without a shape may be somebody's password for another service.
 #[must_use]
 pub fn is_askable(kind: &str) -> bool {
-    is_nameless(kind)
-        || matches!(
-            kind,
-            GUEST
-                | "synapse_access"
-                | "mas_access"
-                | "mas_compat_access"
-                | "mas_personal"
-                | "as_token"
-                | "appservice_as"
-        )
+    matches!(
+        kind,
+        NAMELESS
+            | GUEST
+            | "synapse_access"
+            | "mas_access"
+            | "mas_compat_access"
+            | "mas_personal"
+            | "as_token"
+            | "appservice_as"
+    )
 }
 
 /// The kind that the shape of a token tells.

@@ -52,6 +52,12 @@ fn dead_is_never_a_guess() {
         ),
         ("no token", &whole, "password", State::Unknown),
         (
+            "for another service, perhaps",
+            &whole,
+            "authorization",
+            State::Unknown,
+        ),
+        (
             "lines were bad",
             &with_bad,
             "synapse_access",
@@ -172,7 +178,7 @@ fn keeps_only_what_is_wanted() {
 fn tells_what_a_homeserver_can_be_asked() {
     let cases = [
         ("access_token", true),
-        ("authorization", true),
+        ("authorization", false),
         ("synapse_access", true),
         ("synapse_macaroon", true),
         ("mas_compat_access", true),
