@@ -26,8 +26,12 @@ const BUCKETS: usize = 8;
 /// The most needles a search takes.
 const MOST: usize = 128;
 
-/// Fills the order of needles up, and is found in no log.
-const FILLER: [u8; NEEDLE] = [0x7f, 0x7f, 0x7f];
+/// Letters that are rare at the end of a fragment: what shares its bucket is seldom taken
+/// for it.
+const RARE: &[u8] = b"zxqj";
+
+/// Begins an encoded letter of JSON.
+const JSON: Needle = *b"\\u0";
 
 type Needle = [u8; NEEDLE];
 type Buckets = [Vec<Needle>; BUCKETS];
@@ -52,8 +56,8 @@ impl Block {
             .filter_map(|prefix| prefix.last_chunk().copied())
             .collect();
         Some(Self {
-            plain: search(plain(&threes, &prefixes))?,
-            encoded: search(encoded(&threes, &prefixes))?,
+            plain: search(plain(&threes, &prefixes), *threes.first()?)?,
+            encoded: search(encoded(&threes, &prefixes), JSON)?,
         })
     }
 
@@ -109,7 +113,8 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Case mixtures, one fragment a bucket; prefixes with the last, whose letters are rare.
+/// Case mixtures, one fragment a bucket. The prefixes share two of them, chosen such that
+/// `rix` of `_matrix` and the like are in none.
 fn plain(threes: &[Needle], prefixes: &[Needle]) -> Buckets {
     let mut buckets = Buckets::default();
     for (place, three) in threes.iter().enumerate() {
@@ -117,8 +122,13 @@ fn plain(threes: &[Needle], prefixes: &[Needle]) -> Buckets {
             bucket.extend(mixtures(*three));
         }
     }
-    if let Some(last) = buckets.last_mut() {
-        last.extend_from_slice(prefixes);
+    let is_rare = |three: &Needle| three.last().is_some_and(|last| RARE.contains(last));
+    let shared = threes.iter().position(is_rare).unwrap_or_default() % BUCKETS;
+    for prefix in prefixes {
+        let home = if prefix.ends_with(b"_") { shared } else { 0 };
+        if let Some(bucket) = buckets.get_mut(home) {
+            bucket.push(*prefix);
+        }
     }
     buckets
 }
@@ -142,7 +152,7 @@ fn encoded(threes: &[Needle], prefixes: &[Needle]) -> Buckets {
             bucket.push(needle);
         }
     };
-    add(5, *b"\\u0");
+    add(5, JSON);
     for letter in letters {
         let [high, low] = digits(letter);
         for high in [high, high.to_ascii_uppercase()] {
@@ -189,8 +199,8 @@ fn mixtures(three: Needle) -> Vec<Needle> {
 }
 
 /// A search in which every needle has its bucket.
-fn search(buckets: Buckets) -> Option<Searcher> {
-    let needles = in_order(buckets);
+fn search(buckets: Buckets, filler: Needle) -> Option<Searcher> {
+    let needles = in_order(buckets, filler);
     if needles.len() > MOST {
         return None;
     }
@@ -205,8 +215,9 @@ fn search(buckets: Buckets) -> Option<Searcher> {
 }
 
 /// A needle gets the bucket of its position, counted round, unless one before it has the
-/// same low halves of all bytes, with which it shares that one's.
-fn in_order(mut buckets: Buckets) -> Vec<Needle> {
+/// same low halves of all bytes, with which it shares that one's. Where none of both is left
+/// the `filler`, which is there already, takes a position once more.
+fn in_order(mut buckets: Buckets, filler: Needle) -> Vec<Needle> {
     let mut seen: Vec<Needle> = Vec::new();
     let mut order = Vec::new();
     while buckets.iter().any(|bucket| !bucket.is_empty()) {
@@ -217,7 +228,7 @@ fn in_order(mut buckets: Buckets) -> Vec<Needle> {
                     .iter_mut()
                     .find_map(|bucket| take(Some(bucket), |needle| seen.contains(&low(needle))))
             })
-            .unwrap_or(FILLER);
+            .unwrap_or(filler);
         seen.push(low(&needle));
         order.push(needle);
     }

@@ -1,0 +1,655 @@
+//! `tokenshim audit` over logs whose secrets are known: all of them are found, however the
+//! files are stored, cut, rotated and interrupted; and what could not be read is told.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "audit_scan/log.rs"]
+mod log;
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use log::Log;
+use serde_json::Value;
+use tokenshim::secret::FingerprintKey;
+
+const KEY: &[u8] = b"FAKE-KEY-FAKE-KEY-FAKE-KEY";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with a key in it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        place.file("key", KEY);
+        fs::set_permissions(place.path("key"), PermissionsExt::from_mode(0o600)).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn command(&self, arguments: &[&str], inputs: &[&Path]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenshim"));
+        command
+            .args(["audit", "--key"])
+            .arg(self.path("key"))
+            .args(arguments)
+            .args(inputs)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn audit(&self, arguments: &[&str], inputs: &[&Path]) -> Output {
+        self.command(arguments, inputs).output().unwrap()
+    }
+
+    fn report(&self, arguments: &[&str], inputs: &[&Path]) -> (Value, i32) {
+        let arguments = [&["--format", "json"], arguments].concat();
+        let output = self.audit(&arguments, inputs);
+        read(&output)
+    }
+}
+
+fn read(output: &Output) -> (Value, i32) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"));
+    (report, output.status.code().expect(&errors))
+}
+
+/// Each id with its count.
+fn found(report: &Value) -> Vec<(String, u64)> {
+    let tokens = report["tokens"].as_array().unwrap();
+    let mut found: Vec<_> = tokens
+        .iter()
+        .map(|token| {
+            (
+                token["id"].as_str().unwrap().to_owned(),
+                token["count"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// What is known of a log, `times` over.
+fn known(log: &Log, times: u64) -> Vec<(String, u64)> {
+    let key = FingerprintKey::new(KEY).unwrap();
+    let mut known: Vec<_> = log
+        .secrets
+        .iter()
+        .map(|(secret, count)| (key.id(secret.as_bytes()).to_string(), count * times))
+        .collect();
+    known.sort();
+    known
+}
+
+/// Found exactly, and read whole.
+fn assert_exact(log: &Log, report: &Value, times: u64, case: &str) {
+    assert_eq!(found(report), known(log, times), "case: {case}");
+    assert_eq!(report["totals"]["lines"], log.lines * times, "case: {case}");
+    assert_eq!(
+        report["totals"]["lines_with_secrets"],
+        log.leaking * times,
+        "case: {case}"
+    );
+    assert_eq!(report["meta"]["complete"], true, "case: {case}");
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    writer.write_all(text).unwrap();
+    writer.finish().unwrap()
+}
+
+fn zstd(text: &[u8]) -> Vec<u8> {
+    zstd::encode_all(text, 1).unwrap()
+}
+
+fn xz(text: &[u8]) -> Vec<u8> {
+    let mut writer = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    writer.write_all(text).unwrap();
+    writer.finish().unwrap()
+}
+
+fn bzip2(text: &[u8]) -> Vec<u8> {
+    let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    writer.write_all(text).unwrap();
+    writer.finish().unwrap()
+}
+
+type Compress = fn(&[u8]) -> Vec<u8>;
+const COMPRESSED: [(&str, Compress); 4] =
+    [("gzip", gzip), ("zstd", zstd), ("xz", xz), ("bzip2", bzip2)];
+
+#[test]
+fn every_secret_is_found_and_nothing_else() {
+    let place = Place::new();
+    for (lines, every, seed) in [(30_000, 7, 1), (30_000, 1000, 2), (1, 1, 3), (500, 1, 4)] {
+        let log = log::make(lines, every, seed);
+        let path = place.file("access.log", &log.text);
+        for jobs in ["1", "2", "5"] {
+            let case = format!("{lines} lines, every {every}th, {jobs} jobs");
+            let (report, code) = place.report(&["--jobs", jobs], &[&path]);
+            assert_exact(&log, &report, 1, &case);
+            assert_eq!(code, 1, "case: {case}");
+            assert_eq!(report["totals"]["lines_not_understood"], 0, "case: {case}");
+        }
+    }
+}
+
+#[test]
+fn no_report_holds_a_secret() {
+    let place = Place::new();
+    let log = log::make(2_000, 3, 5);
+    let path = place.file("access.log", &log.text);
+    for format in ["text", "json", "ndjson", "csv", "sarif", "html"] {
+        let output = place.audit(&["--format", format], &[&path]);
+        assert_eq!(output.status.code(), Some(1), "{format}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        for secret in log.secrets.keys() {
+            let tail = &secret[secret.len() - 12..];
+            assert!(!text.contains(tail), "{format} has {tail}");
+        }
+    }
+}
+
+#[test]
+fn a_clean_log_is_clean() {
+    let place = Place::new();
+    let log = log::make(20_000, u64::MAX, 6);
+    let path = place.file("access.log", &log.text);
+    let (report, code) = place.report(&[], &[&path]);
+    assert_exact(&log, &report, 1, "clean");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn what_a_file_is_its_content_says() {
+    let place = Place::new();
+    let log = log::make(9_000, 9, 7);
+    let (head, rest) = log.text.split_at(log.text.len() / 3);
+    for (name, compress) in COMPRESSED {
+        let members = [compress(head), compress(b""), compress(rest)].concat();
+        for (form, bytes) in [
+            ("one member", compress(&log.text)),
+            ("several members", members),
+        ] {
+            let path = place.file("access.log", &bytes);
+            let case = format!("{name}, {form}");
+            let (report, code) = place.report(&[], &[&path]);
+            assert_exact(&log, &report, 1, &case);
+            assert_eq!(code, 1, "case: {case}");
+            let mut stdin = place.command(&["--format", "json"], &[Path::new("-")]);
+            let stdin = stdin
+                .stdin(fs::File::open(&path).unwrap())
+                .output()
+                .unwrap();
+            assert_exact(&log, &read(&stdin).0, 1, &format!("{case}, by stdin"));
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_never_clean() {
+    let place = Place::new();
+    let clean = log::make(9_000, u64::MAX, 8);
+    let good = place.file("good.log", &clean.text);
+    let missing = place.path("missing.log");
+    let mut bad = vec![("a file that is not there", missing)];
+    for (name, compress) in COMPRESSED {
+        let whole = compress(&clean.text);
+        let cut = &whole[..whole.len() - whole.len() / 4];
+        bad.push((name, place.file(&format!("cut.{name}"), cut)));
+        let mut damaged = whole.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle..middle + 64].fill(0x55);
+        bad.push((name, place.file(&format!("damaged.{name}"), &damaged)));
+        let tail = [&whole[..], &whole[..whole.len() / 3]].concat();
+        bad.push((name, place.file(&format!("cut-second.{name}"), &tail)));
+    }
+    bad.push(("an archive", place.file("a.zip", b"PK\x03\x04 and so on")));
+    bad.push((
+        "a journal",
+        place.file("system.journal", b"LPKSHHRH and so on"),
+    ));
+    fs::create_dir(place.path("empty")).unwrap();
+    bad.push(("nothing", place.path("empty")));
+    for (name, path) in bad {
+        let case = format!("{name}: {}", path.display());
+        let (report, code) = place.report(&[], &[&good, &path]);
+        if name != "nothing" {
+            assert_eq!(code, 3, "case: {case}");
+            assert_eq!(report["meta"]["complete"], false, "case: {case}");
+            let gaps = report["meta"]["incomplete"].to_string();
+            let file = path.file_name().unwrap().to_str().unwrap();
+            assert!(gaps.contains(file), "case: {case}: {gaps}");
+        }
+        let (_, alone) = place.report(&[], &[&path]);
+        assert_eq!(alone, 3, "alone, case: {case}");
+    }
+}
+
+#[test]
+fn each_file_is_read_once_and_in_the_order_of_time() {
+    let place = Place::new();
+    let log = log::make(300, 5, 9);
+    place.file("logs/access.log", &log.text);
+    place.file("logs/access.log.1", &log.text);
+    place.file("logs/access.log.2.gz", &gzip(&log.text));
+    place.file("logs/access.log.10.gz", &gzip(&log.text));
+    place.file("logs/deep/error.log", &log.text);
+    let folder = place.path("logs");
+    fs::hard_link(
+        place.path("logs/access.log.1"),
+        place.path("logs/again.log"),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink(&folder, place.path("logs/deep/loop")).unwrap();
+    let again = place.path("logs/access.log");
+    let (report, code) = place.report(&[], &[&folder, &again, &folder]);
+    assert_exact(&log, &report, 5, "a folder");
+    assert_eq!(code, 1);
+    let names: Vec<_> = report["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["name"].as_str().unwrap().rsplit('/').next().unwrap())
+        .collect();
+    let expected = [
+        "access.log.10.gz",
+        "access.log.2.gz",
+        "access.log.1",
+        "access.log",
+        "error.log",
+    ];
+    assert_eq!(names, expected);
+}
+
+/// A line with the token at the place, behind text and before text.
+fn long_line(before: usize, after: usize) -> Vec<u8> {
+    let token = "?access_token=FAKE-LONG-SECRET-0123456789&";
+    [vec![b'a'; before], token.into(), vec![b'b'; after]].concat()
+}
+
+#[test]
+fn odd_lines_are_read_all_the_same() {
+    let place = Place::new();
+    let line = b"x \"GET /?access_token=FAKE-LONG-SECRET-0123456789 HTTP/1.1\" y";
+    let cases: Vec<(&str, Vec<u8>, u64)> = vec![
+        ("no end", line.to_vec(), 1),
+        (
+            "not UTF-8",
+            [b"\xff\xfe\x80 ".as_slice(), line, b"\n"].concat(),
+            1,
+        ),
+        (
+            "a hole that a copied log has",
+            [vec![0; 3_000_000], line.to_vec(), b"\n".to_vec()].concat(),
+            1,
+        ),
+        (
+            "NUL within",
+            [b"a\0b".as_slice(), line, b"\0\n"].concat(),
+            1,
+        ),
+        (
+            "line ends of Windows",
+            [line.as_slice(), b"\r\n"].concat(),
+            1,
+        ),
+        (
+            "longer than a block",
+            [long_line(400_000, 400_000), b"\n".to_vec()].concat(),
+            1,
+        ),
+        (
+            "longer than is looked at whole",
+            [long_line(1_500_000, 2_000_000), b"\n".to_vec()].concat(),
+            1,
+        ),
+        ("and without an end", long_line(3_000_000, 10), 1),
+        (
+            "a long line between others",
+            [
+                b"x\n".to_vec(),
+                long_line(0, 1_300_000),
+                b"\ny\nz\n".to_vec(),
+            ]
+            .concat(),
+            4,
+        ),
+        (
+            "the secret where two parts meet",
+            [long_line(1_300_000 - 40, 900_000), b"\n".to_vec()].concat(),
+            1,
+        ),
+    ];
+    for (name, text, lines) in cases {
+        for (form, text) in [("plain", text.clone()), ("gzip", gzip(&text))] {
+            let path = place.file("odd.log", &text);
+            for jobs in ["1", "3"] {
+                let (report, code) = place.report(&["--jobs", jobs], &[&path]);
+                let case = format!("{name}, {form}, {jobs} jobs");
+                assert_eq!(found(&report).len(), 1, "case: {case}");
+                assert_eq!(found(&report)[0].1, 1, "case: {case}");
+                assert_eq!(report["totals"]["lines"], lines, "case: {case}");
+                assert_eq!(code, 1, "case: {case}");
+            }
+        }
+    }
+}
+
+/// nginx cuts lines of its error log at 2 kB, and with them tokens.
+#[test]
+fn a_cut_token_is_told_and_not_counted_apart() {
+    let place = Place::new();
+    let token = "syt_RkFLRQ_FAKEFAKEFAKEFAKEFAKE_0";
+    let line = |length: usize| {
+        format!(
+            "[error] upstream: \"http://h/?access_token={}\n",
+            &token[..length]
+        )
+    };
+    let text: String = [18, 22, 25, 30, 32].map(line).concat();
+    let path = place.file("error.log", text.as_bytes());
+    let (report, code) = place.report(&[], &[&path]);
+    let [only] = &report["tokens"].as_array().unwrap()[..] else {
+        panic!("{report:#}")
+    };
+    assert_eq!(only["kind"], "synapse_access_cut");
+    assert_eq!(only["count"], 5);
+    assert_eq!(only["users"][0], "FAKE");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_status_proves_no_more_than_it_says() {
+    let place = Place::new();
+    let line = |target: &str, status: &str, referer: &str| {
+        format!(
+            "192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] \"GET {target} HTTP/1.1\" {status} 1 \"{referer}\" \"x\"\n"
+        )
+    };
+    let sync = "/_matrix/client/v3/sync?access_token=FAKE-SECRET-1";
+    let nested = "/_matrix/client/v3/sync?next=%2F%3Faccess_token%3DFAKE-SECRET-1";
+    let second = "/_matrix/client/v3/sync?access_token=FAKE-OTHER&access_token=FAKE-SECRET-1";
+    let open = "/_matrix/client/versions?access_token=FAKE-SECRET-1";
+    let away = "https://w.example/?access_token=FAKE-SECRET-1";
+    let cases = [
+        (
+            "accepted where one is needed",
+            line(sync, "200", "-"),
+            "accepted",
+        ),
+        ("refused", line(sync, "401", "-"), "refused"),
+        ("forbidden", line(sync, "403", "-"), "refused"),
+        ("too many requests", line(sync, "429", "-"), "unproven"),
+        (
+            "no token is needed there",
+            line(open, "200", "-"),
+            "unproven",
+        ),
+        (
+            "in a URL within the request",
+            line(nested, "200", "-"),
+            "unproven",
+        ),
+        (
+            "in the Referer",
+            line("/_matrix/client/v3/sync", "200", away),
+            "unproven",
+        ),
+        (
+            "the Referer is not refused",
+            line("/_matrix/client/v3/sync", "401", away),
+            "unproven",
+        ),
+        (
+            "servers take the first of two",
+            line(second, "200", "-"),
+            "unproven",
+        ),
+    ];
+    let id = FingerprintKey::new(KEY)
+        .unwrap()
+        .id(b"FAKE-SECRET-1")
+        .to_string();
+    for (name, text, expected) in cases {
+        let path = place.file("access.log", text.as_bytes());
+        let (report, _) = place.report(&[], &[&path]);
+        let tokens = report["tokens"].as_array().unwrap();
+        let token = tokens.iter().find(|token| token["id"] == *id).unwrap();
+        for outcome in ["accepted", "refused", "unproven"] {
+            let count = u64::from(outcome == expected);
+            assert_eq!(token[outcome], count, "case: {name}, {outcome}");
+        }
+    }
+}
+
+#[test]
+fn only_the_times_that_were_asked_for_count() {
+    let place = Place::new();
+    let days = ["20", "21", "22"].map(|day| {
+        format!("192.0.2.1 - - [{day}/Nov/2026:10:00:00 +0000] \"GET /?access_token=FAKE-SECRET-{day} HTTP/1.1\" 200 1 \"-\" \"x\"\n")
+    });
+    let path = place.file("access.log", days.concat().as_bytes());
+    let cases: [(&[&str], usize); 4] = [
+        (&[], 3),
+        (&["--since", "2026-11-21"], 2),
+        (&["--until", "2026-11-21"], 1),
+        (
+            &["--since", "2026-11-21", "--until", "2026-11-22T00:00:00Z"],
+            1,
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let (report, _) = place.report(arguments, &[&path]);
+        assert_eq!(found(&report).len(), expected, "{arguments:?}");
+        assert_eq!(report["totals"]["lines"], 3, "{arguments:?}: all are read");
+    }
+}
+
+#[test]
+fn bad_arguments_are_told_before_anything_is_read() {
+    let place = Place::new();
+    let log = place.file("access.log", b"x\n");
+    for arguments in [
+        &["--since", "yesterday"][..],
+        &["--format", "pdf"],
+        &["--jobs", "0"],
+        &["--log-format", "log_format x"],
+        &["--registration", "/nonexistent"],
+        &["--baseline", "/nonexistent"],
+    ] {
+        let output = place.audit(arguments, &[&log]);
+        assert!(
+            matches!(output.status.code(), Some(2 | 64)),
+            "{arguments:?}: {output:?}"
+        );
+        assert!(
+            output.stdout.is_empty() && !output.stderr.is_empty(),
+            "{arguments:?}"
+        );
+    }
+}
+
+/// A run that is under way.
+struct Running {
+    child: std::process::Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (told, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in stdout.lines() {
+                let _ = told.send(line.unwrap());
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next new secret.
+    fn news(&self) -> Value {
+        let line = self.lines.recv_timeout(PATIENCE).expect("no news");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    }
+
+    /// What comes until it ends, and its exit code.
+    fn end(mut self) -> (String, i32) {
+        let mut text = String::new();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        (text, self.child.wait().unwrap().code().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn leak(secret: &str) -> String {
+    format!(
+        "192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] \"GET /?access_token={secret} HTTP/1.1\" 200 1 \"-\" \"x\"\n"
+    )
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+fn id(secret: &str) -> String {
+    FingerprintKey::new(KEY)
+        .unwrap()
+        .id(secret.as_bytes())
+        .to_string()
+}
+
+#[test]
+fn a_log_is_followed_through_every_rotation() {
+    let place = Place::new();
+    let path = place.file("access.log", leak("FAKE-SECRET-0").as_bytes());
+    let report = place.path("report.json");
+    let arguments = [
+        "--follow",
+        "--format",
+        "json",
+        "-o",
+        report.to_str().unwrap(),
+    ];
+    let running = Running::start(place.command(&arguments, &[&path]));
+    let expect = |secret: &str| {
+        let news = running.news();
+        assert_eq!(news["id"], id(secret), "{secret}");
+        assert_eq!(news["event"], "new");
+    };
+    expect("FAKE-SECRET-0");
+    append(&path, &leak("FAKE-SECRET-0"));
+    append(&path, &leak("FAKE-SECRET-1"));
+    expect("FAKE-SECRET-1");
+    // A line that comes in two.
+    let two = leak("FAKE-SECRET-2");
+    let (head, rest) = two.split_at(70);
+    append(&path, head);
+    append(&path, rest);
+    expect("FAKE-SECRET-2");
+    // Renamed; its writer goes on for a while.
+    let old = place.path("access.log.1");
+    fs::rename(&path, &old).unwrap();
+    append(&old, &leak("FAKE-SECRET-3"));
+    expect("FAKE-SECRET-3");
+    append(&path, &leak("FAKE-SECRET-4"));
+    expect("FAKE-SECRET-4");
+    append(&old, &leak("FAKE-SECRET-5"));
+    expect("FAKE-SECRET-5");
+    // Copied and truncated; then it grows beyond what it was.
+    fs::copy(&path, place.path("access.log.copy")).unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(0).unwrap();
+    append(&path, &leak("FAKE-SECRET-6").repeat(40));
+    expect("FAKE-SECRET-6");
+    // A last line without its end.
+    append(&path, leak("FAKE-SECRET-7").trim_end());
+    running.interrupt();
+    let (_, code) = running.end();
+    assert_eq!(code, 1);
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["totals"]["tokens"], 8);
+    assert_eq!(report["meta"]["complete"], true);
+}
+
+#[test]
+fn who_interrupts_gets_the_report_so_far() {
+    let place = Place::new();
+    let mut command = place.command(&["--format", "json"], &[Path::new("-")]);
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
+    let mut stdin = running.child.stdin.take().unwrap();
+    stdin.write_all(leak("FAKE-SECRET-0").as_bytes()).unwrap();
+    // The pipe stays open: nothing but the signal ends it. One that comes before it is
+    // heeded ends the process, so it is sent again and again.
+    let stopped = loop {
+        let pid = rustix::process::Pid::from_child(&running.child);
+        let heeds = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
+        let caught = heeds
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))
+            .unwrap();
+        if u64::from_str_radix(caught.trim(), 16).unwrap() & 0b10 != 0 {
+            running.interrupt();
+            break running.end();
+        }
+        thread::yield_now();
+    };
+    let (text, code) = stopped;
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(code, 3);
+    assert_eq!(report["meta"]["complete"], false);
+    drop(stdin);
+}
