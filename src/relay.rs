@@ -106,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn relay(arguments: &Arguments, redactor: &Arc<Redactor>) -> Result<(), Failure> {
     // Before anything can be asked of us, so that no early signal kills.
     let mut signals = Signals::new().map_err(Failure::other)?;
-    let writer = Writer::open(&arguments.output)
+    let writer = Writer::open(&arguments.output, Arc::clone(redactor))
         .map_err(|error| Failure::other(format!("{}: {error}", arguments.output.display())))?;
     let entries = open(arguments)?;
     let queue = Arc::new(Queue::new(arguments.queue));

@@ -172,8 +172,8 @@ fn a_line_is_out_as_soon_as_it_is_complete() {
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     for _ in 0..3 {
-        stdin.write_all(LINE[..60].as_bytes()).unwrap();
-        stdin.write_all(LINE[60..].as_bytes()).unwrap();
+        stdin.write_all(&LINE.as_bytes()[..60]).unwrap();
+        stdin.write_all(&LINE.as_bytes()[60..]).unwrap();
         // It comes while our side of the input is open.
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -491,9 +491,9 @@ fn killed_at_any_instant_the_old_or_the_new_file_is_whole() {
             "round {round}: neither the old nor the new file"
         );
         if now == old {
-            olds += 1
+            olds += 1;
         } else {
-            news += 1
+            news += 1;
         }
         for left in fs::read_dir(folder.path())
             .unwrap()

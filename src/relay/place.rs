@@ -139,7 +139,12 @@ impl fmt::Display for Place {
 fn warn_of_short_queues() {
     const FEW: u32 = 128;
     let length = fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").unwrap_or_default();
-    if let Some(messages) = length.trim().parse().ok().filter(|length: &u32| *length < FEW) {
+    if let Some(messages) = length
+        .trim()
+        .parse()
+        .ok()
+        .filter(|length: &u32| *length < FEW)
+    {
         tracing::warn!(
             messages,
             "the kernel drops messages early: raise net.unix.max_dgram_qlen to 512"
