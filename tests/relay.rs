@@ -390,3 +390,25 @@ fn the_command_line() {
     }
     assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
 }
+
+/// As it is published, but for the program's place.
+#[test]
+fn systemd_takes_the_unit() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let unit = fs::read_to_string(root.join("contrib/systemd/tokenshim-relay@.service")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenshim-relay@matrix_error.service");
+    let unit = unit.replace("/usr/bin/tokenshim", env!("CARGO_BIN_EXE_tokenshim"));
+    fs::write(&path, unit).unwrap();
+    let verified = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&path)
+        .output();
+    if matches!(&verified, Err(error) if error.kind() == std::io::ErrorKind::NotFound) {
+        // No systemd here.
+        return;
+    }
+    let verified = verified.unwrap();
+    assert_eq!(String::from_utf8_lossy(&verified.stderr), "");
+    assert!(verified.status.success());
+}

@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut_at_a_space() {
         let long = format!(
-            "<13>{} access_token={}",
+            "<13>{}access_token={}",
             "x ".repeat(LONGEST / 4),
             "S".repeat(LONGEST)
         );
