@@ -14,6 +14,8 @@ mod beside_hyper;
 mod laws;
 #[path = "../fuzz/questions.rs"]
 mod questions;
+#[path = "../fuzz/relayed.rs"]
+mod relayed;
 
 use std::{fmt, fs, path::Path};
 
@@ -46,6 +48,7 @@ const TARGETS: [(&str, Law); 19] = [
     }),
     ("original", questions::original),
     ("check_request", questions::check_request),
+    ("messages", relayed::messages),
     ("lesson", laws::lesson),
     ("whoami", laws::whoami),
     ("introspection", laws::introspection),
