@@ -275,3 +275,85 @@ fn value_of(file: &File, name: &OsStr) -> Option<Vec<u8>> {
     value.truncate(length);
     Some(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Parent) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(&path, "old").unwrap();
+        let parent = Parent::of(&path).unwrap();
+        (folder, parent)
+    }
+
+    fn names(folder: &tempfile::TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn with_a_name_or_without() {
+        type Make = for<'p> fn(&'p Parent) -> io::Result<Beside<'p>>;
+        for (name, make) in [("without", Beside::new as Make), ("with", Beside::named)] {
+            let (folder, parent) = folder();
+            let new = make(&parent).unwrap();
+            new.file().write_all(b"new").unwrap();
+            assert_eq!(
+                new.file().metadata().unwrap().permissions().mode() & 0o777,
+                0o600
+            );
+            new.take_place().unwrap();
+            assert_eq!(
+                fs::read(folder.path().join("log")).unwrap(),
+                b"new",
+                "{name}"
+            );
+            assert_eq!(names(&folder), ["log"], "{name}");
+            // One that is given up leaves nothing.
+            drop(make(&parent).unwrap());
+            assert_eq!(names(&folder), ["log"], "{name}");
+            assert_eq!(
+                fs::read(folder.path().join("log")).unwrap(),
+                b"new",
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_way() {
+        let (folder, parent) = folder();
+        let room = folder.path().join(".log.tokenshim");
+        let make = |mode| {
+            fs::create_dir(&room).unwrap();
+            fs::write(room.join("log"), "half").unwrap();
+            fs::set_permissions(&room, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        make(0o700);
+        Beside::new(&parent).unwrap().take_place().unwrap();
+        assert_eq!(names(&folder), ["log"], "what a killed run left is cleared");
+        make(0o755);
+        let error = Beside::new(&parent).unwrap().take_place().unwrap_err();
+        assert_eq!(error.to_string(), ".log.tokenshim is not ours");
+        fs::remove_dir_all(&room).unwrap();
+        std::os::unix::fs::symlink("/", &room).unwrap();
+        Beside::new(&parent).unwrap().take_place().unwrap_err();
+        fs::remove_file(&room).unwrap();
+        let busy = Beside::named(&parent).unwrap();
+        let error = Beside::new(&parent).unwrap().take_place().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            ".log.tokenshim is in use: another run is at work"
+        );
+        drop(busy);
+        assert_eq!(names(&folder), ["log"]);
+    }
+}
