@@ -1,8 +1,6 @@
 //! Reports in every format, made from sightings as a scan of logs gives them.
 
 #![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test that panics is a test that fails"
 )]

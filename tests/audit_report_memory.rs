@@ -47,7 +47,7 @@ fn tally(names: &[String], times: u32) -> Tally {
                 },
                 field: Field::Request,
                 time: Some(Timestamp::from_second(i64::from(1_760_000_000 + low + time)).unwrap()),
-                client: Some(IpAddr::from((low << 10 | time % 2 << 8).to_be_bytes())),
+                client: Some(IpAddr::from((low << 10 | (time % 2) << 8).to_be_bytes())),
                 family: "matrix-nio",
                 method: "GET",
                 endpoint: if time % 2 == 0 {
