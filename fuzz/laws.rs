@@ -21,6 +21,7 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use tokenshim::{
+    audit::line::{Field, Format, LineReader, LogFormat, Record},
     http1::{
         chunked::{Chunks, Piece},
         head,
@@ -142,6 +143,66 @@ pub(crate) fn redaction(text: &[u8]) {
     }
     rebuilt.extend_from_slice(&text[at..]);
     assert_eq!(rebuilt, *masked, "bytes outside of findings");
+}
+
+/// Lines of a log: places are inside, an envelope of JSON changes nothing that is said,
+/// and what a line says is its own.
+pub(crate) fn log_line(bytes: &[u8]) {
+    let given = [
+        r#"log_format a '$remote_addr [$time_local] "$request" $status "$http_referer"';"#,
+        r#"log_format b escape=json '{"u":"$uri?$args","m":$msec,"a":"$http_user_agent"}';"#,
+    ];
+    let given = given.map(|directive| LogFormat::parse(directive).unwrap());
+    let mut reader = LineReader::new(&given);
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let (format, record) = reader.read(line);
+        let parts = [
+            (Field::Other, &record.method),
+            (Field::Request, &record.target),
+            (Field::Referer, &record.referer),
+            (Field::UserAgent, &record.user_agent),
+            (Field::Other, &record.user),
+        ];
+        for (field, part) in parts {
+            let Some(part) = part else { continue };
+            assert!(part.span.end <= line.len(), "outside");
+            assert!(!part.span.is_empty() && !part.text.is_empty(), "empty");
+            if field != Field::Other {
+                assert_eq!(record.field_at(part.span.start), field, "another part");
+                let behind = part.span.start..usize::MAX;
+                assert_eq!(record.cut(behind), part.span, "cut elsewhere");
+            }
+        }
+        in_docker(line, format, &mut reader);
+        assert_eq!(reader.read(line), (format, record), "another answer");
+    }
+}
+
+fn in_docker(line: &[u8], format: Format, reader: &mut LineReader) {
+    let Ok(text) = str::from_utf8(line) else {
+        return;
+    };
+    let is_carrier = matches!(
+        format,
+        Format::JournaldExport | Format::Syslog | Format::Docker | Format::Cri | Format::Text
+    );
+    let quoted = serde_json::to_string(text).unwrap();
+    let wrapped = format!(r#"{{"log":{quoted},"stream":"stdout"}}"#);
+    let said = |record: &Record<'_>| {
+        [
+            &record.method,
+            &record.target,
+            &record.referer,
+            &record.user_agent,
+        ]
+        .map(|part| part.as_ref().map(|part| part.text.to_vec()))
+    };
+    let (_, plain) = reader.read(line);
+    let (inner, carried) = reader.read(wrapped.as_bytes());
+    // Envelopes have an end, and an export is none of Docker's.
+    if !is_carrier && inner == format {
+        assert_eq!(said(&plain), said(&carried), "changed by its envelope");
+    }
 }
 
 /// A request head: whatever passes is what HTTP says a head is.

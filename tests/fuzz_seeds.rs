@@ -31,6 +31,7 @@ type Law = fn(&[u8]);
 const TARGETS: [(&str, Law); 19] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
+    ("log_line", laws::log_line),
     ("head", laws::head),
     ("chunks", laws::chunks),
     ("fields", laws::fields),
@@ -82,7 +83,7 @@ fn the_laws_hold_on_the_seeds() {
 }
 
 /// What makes parsers stumble, and what our own look for.
-const PIECES: [&[u8]; 89] = [
+const PIECES: [&[u8]; 106] = [
     b"access_token",
     b"access_token=",
     b"access%5Ftoken=",
@@ -172,6 +173,23 @@ const PIECES: [&[u8]; 89] = [
     b"\"exp\":1",
     b"\"expires_in\":9",
     b"\"device_id\":\"D\"",
+    b"192.0.2.1 - - ",
+    b"[22/Nov/2026:09:02:38 +0000] ",
+    b"\"GET /p?access_token=SECRET HTTP/1.1\" 200 5 ",
+    b"\"https://c/?a\" \"curl/8\"",
+    b"2026-11-22T09:02:38.5Z ",
+    b"2026-11-22 09:02:38,123 - ",
+    b"2026/11/22 09:02:38 [error] 1#1: *1 ",
+    b", client: 192.0.2.1, request: \"GET /p",
+    b"Nov 22 09:02:38 host app[1]: ",
+    b"<134>1 ",
+    b"MESSAGE=",
+    b"{\"log\":\"",
+    b"\",\"stream\":\"stdout\"}",
+    b"{\"request\":{\"uri\":\"/p\\u0026",
+    b"{@a:h} Processed request: ",
+    b"https 2026-11-22T09:02:38.5Z lb 192.0.2.1:1 h:1 0 0 0 200 200 1 1 \"",
+    b"192.0.2.1:1 [22/Nov/2026:09:02:38.123] in in/s 0/0/0/1/1 200 5 - - ---- 1/1/0/0/0 0/0 {",
 ];
 
 /// Bytes that a failure shows as one can type them.

@@ -86,19 +86,32 @@ impl Record<'_> {
     /// Which part of the line the byte at `offset` belongs to.
     #[must_use]
     pub fn field_at(&self, offset: usize) -> Field {
-        let holds = |part: &Option<Part<'_>>| {
-            part.as_ref()
-                .is_some_and(|part| part.span.contains(&offset))
-        };
-        if holds(&self.target) {
-            Field::Request
-        } else if holds(&self.referer) {
-            Field::Referer
-        } else if holds(&self.user_agent) {
-            Field::UserAgent
-        } else {
-            Field::Other
-        }
+        self.part_at(offset)
+            .map_or(Field::Other, |(field, _)| field)
+    }
+
+    /// Of a secret at `span` what is in the part in which it begins.
+    ///
+    /// Some formats end a part with what may stand in a value too: HAProxy has `|` and `}`.
+    #[must_use]
+    pub fn cut(&self, span: Range<usize>) -> Range<usize> {
+        let end = self
+            .part_at(span.start)
+            .map_or(span.end, |(_, part)| part.span.end.min(span.end));
+        span.start..end
+    }
+
+    fn part_at(&self, offset: usize) -> Option<(Field, &Part<'_>)> {
+        [
+            (Field::Request, &self.target),
+            (Field::Referer, &self.referer),
+            (Field::UserAgent, &self.user_agent),
+        ]
+        .into_iter()
+        .find_map(|(field, part)| {
+            let part = part.as_ref()?;
+            part.span.contains(&offset).then_some((field, part))
+        })
     }
 }
 

@@ -283,7 +283,10 @@ fn authorization() {
         ("quoted", r#"authorization: "Bearer «SECRET»", a: "b""#),
         ("JSON", r#"{"authorization":"Bearer «SECRET»","a":1}"#),
         ("escaped", r#"{\"Authorization\":\"Bearer «SECRET»\"}"#),
-        ("Caddy", r#""Authorization":["Bearer «SECRET»"],"Range":["a"]"#),
+        (
+            "Caddy",
+            r#""Authorization":["Bearer «SECRET»"],"Range":["a"]"#,
+        ),
         ("shell", "curl -H 'Authorization: Bearer «SECRET»' x"),
         ("field", r#"authorization="Bearer «SECRET»" a=1"#),
         ("query", "/p?authorization=Bearer%20«SECRET»&b"),

@@ -156,7 +156,7 @@ fn nested<'l>(
     }
     let depth = depth.saturating_add(1);
     let raw = start.text(&message);
-    let raw = raw.strip_suffix(b"\\n").unwrap_or(raw);
+    let raw = without(without(raw, b"\\n"), b"\\r");
     let message = message.start..message.start.saturating_add(raw.len());
     if memchr::memchr(b'\\', raw).is_none() {
         let line = start.ending(message.end).line();
@@ -165,6 +165,15 @@ fn nested<'l>(
     let text = escape::unescaped(raw, Escape::Backslash);
     let (format, record) = reader.inside(&text, 0, depth);
     (format, moved(&record, start, &message))
+}
+
+/// Less an escape at the end, unless its backslash is one that was escaped.
+fn without<'r>(raw: &'r [u8], escape: &[u8]) -> &'r [u8] {
+    let Some(rest) = raw.strip_suffix(escape) else {
+        return raw;
+    };
+    let slashes = rest.iter().rev().take_while(|byte| **byte == b'\\').count();
+    if slashes % 2 == 0 { rest } else { raw }
 }
 
 /// A record of the unescaped `message`, with the places of the line around it.
