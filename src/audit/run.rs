@@ -125,8 +125,14 @@ impl Before {
             since: options.since,
             until: options.until,
         };
-        let Found { tally, held } = found;
+        let Found { mut tally, held } = found;
         let live = match (self.check, self.live) {
+            // Who wanted an end does not want questions, or logouts.
+            (Some(_), _) if !is_complete => {
+                let why = "interrupted before the homeserver was asked about any token";
+                tally.incomplete(None, why.to_owned());
+                None
+            }
             (Some(check), _) => {
                 let mut stderr = io::stderr().lock();
                 Some(check.run(held, &self.registrations, &mut stderr)?)
@@ -138,6 +144,9 @@ impl Before {
             }
             (None, None) => None,
         };
+        if let Some(why) = live.as_ref().and_then(LiveSet::is_broken) {
+            tally.incomplete(None, why.to_owned());
+        }
         let lives = live.as_ref().map(|set| set as &dyn Lives);
         let report = Report::of(&tally, names, &meta, lives, self.baseline.as_ref());
         report::deliver(options.output.as_deref(), |out, is_terminal| {
