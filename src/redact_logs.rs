@@ -12,6 +12,7 @@ mod beside;
 mod cleaner;
 mod compressed;
 mod filter;
+mod lease;
 mod lines;
 mod live;
 mod long_line;

@@ -86,12 +86,12 @@ pub(super) fn clean(
     if links > 1 && !permissions.break_hard_links {
         return Err(LeftAlone::HardLinks(links));
     }
-    nobody_writes(&looks, permissions)?;
+    nobody_writes(&file, permissions)?;
     let new = Beside::new(&parent)?;
     let masked = write_masked(&file, &new, redactor)?;
     new.dress(&file, &looks)?;
     // Rotation may have moved, replaced or reopened it while it was read.
-    nobody_writes(&looks, permissions)?;
+    nobody_writes(&file, permissions)?;
     if !is_same(&looks, &file.metadata()?) || parent.identity()? != (looks.dev(), looks.ino()) {
         return Err(LeftAlone::Changed);
     }
@@ -114,8 +114,8 @@ fn has_secrets(file: &File, redactor: &Redactor) -> Result<bool, LeftAlone> {
     Ok(any.0)
 }
 
-fn nobody_writes(looks: &Metadata, permissions: Permissions) -> Result<(), LeftAlone> {
-    match writers::of((looks.dev(), looks.ino())) {
+fn nobody_writes(file: &File, permissions: Permissions) -> Result<(), LeftAlone> {
+    match writers::of(file)? {
         Writers::Nobody => Ok(()),
         Writers::Somebody(process) => Err(LeftAlone::Written(process)),
         Writers::Unknown(_) if permissions.force => Ok(()),

@@ -1,13 +1,21 @@
 //! Who has a file open for writing.
 //!
-//! A read lease (`F_SETLEASE`) would tell it of one file in one call, but no crate offers
-//! it without `unsafe`, and it names nobody. So every descriptor of every process is
-//! looked at, in `/proc`, which says who it is as well. That is only as good as what we
-//! may see: a process of another user, or one outside of our container, may hide a
-//! descriptor, and then the answer is that nobody can tell. A file that is only mapped is
-//! not seen at all.
+//! The kernel knows ([`lease`]), but names nobody, and tells only the file's owner and
+//! root. So every descriptor of every process is looked at as well, in `/proc`. That is only
+//! as good as what we may see: a process of another user, or one outside of our
+//! container, may hide a descriptor, and then, if the kernel did not say more, the answer is
+//! that nobody can tell.
 
-use std::{ffi::OsStr, fmt, fs, io, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
+
+use super::lease::{self, Answer};
 
 /// Device and inode.
 pub(super) type Identity = (u64, u64);
@@ -27,6 +35,16 @@ pub(super) enum Writers {
 pub(super) struct Process {
     pub(super) name: String,
     pub(super) id: String,
+}
+
+impl Process {
+    /// Of which the kernel says that there is one, and no more.
+    fn unseen() -> Self {
+        Self {
+            name: "somebody".to_owned(),
+            id: "of another user or container".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Process {
@@ -59,9 +77,23 @@ impl fmt::Display for Hidden {
 /// The number that the first name space of a machine always has.
 const FIRST_NAMESPACE: &str = "pid:[4026531836]";
 
-/// Who can write to the file.
-pub(super) fn of(file: Identity) -> Writers {
-    look(Path::new("/proc"), file)
+/// Who can write to the file, which is open for reading only.
+///
+/// # Errors
+///
+/// If the file cannot be told apart from others.
+pub(super) fn of(file: &File) -> io::Result<Writers> {
+    let looks = file.metadata()?;
+    let answer = lease::ask(file);
+    if answer == Answer::Nobody {
+        return Ok(Writers::Nobody);
+    }
+    let seen = look(Path::new("/proc"), (looks.dev(), looks.ino()));
+    Ok(match (answer, seen) {
+        (_, Writers::Somebody(process)) => Writers::Somebody(process),
+        (Answer::Somebody, _) => Writers::Somebody(Process::unseen()),
+        (_, seen) => seen,
+    })
 }
 
 fn look(proc: &Path, file: Identity) -> Writers {
@@ -228,11 +260,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let file = File::create(&path).unwrap();
-        let metadata = file.metadata().unwrap();
-        let identity = (metadata.dev(), metadata.ino());
+        let reader = File::open(&path).unwrap();
         let us = std::process::id().to_string();
-        assert!(matches!(of(identity), Writers::Somebody(process) if process.id == us));
+        assert!(matches!(of(&reader).unwrap(), Writers::Somebody(process) if process.id == us));
         drop(file);
-        assert!(!matches!(of(identity), Writers::Somebody(_)));
+        assert!(!matches!(of(&reader).unwrap(), Writers::Somebody(_)));
     }
 }
