@@ -301,10 +301,13 @@ mod tests {
 
     #[test]
     fn with_a_name_or_without() {
-        type Make = for<'p> fn(&'p Parent) -> io::Result<Beside<'p>>;
-        for (name, make) in [("without", Beside::new as Make), ("with", Beside::named)] {
+        for (name, is_named) in [("without", false), ("with", true)] {
             let (folder, parent) = folder();
-            let new = make(&parent).unwrap();
+            let make = || {
+                let new = if is_named { Beside::named } else { Beside::new };
+                new(&parent).unwrap()
+            };
+            let new = make();
             new.file().write_all(b"new").unwrap();
             assert_eq!(
                 new.file().metadata().unwrap().permissions().mode() & 0o777,
@@ -318,7 +321,7 @@ mod tests {
             );
             assert_eq!(names(&folder), ["log"], "{name}");
             // One that is given up leaves nothing.
-            drop(make(&parent).unwrap());
+            drop(make());
             assert_eq!(names(&folder), ["log"], "{name}");
             assert_eq!(
                 fs::read(folder.path().join("log")).unwrap(),
