@@ -16,7 +16,7 @@ mod log;
 use std::{
     fs::{self, OpenOptions},
     io::{BufRead as _, BufReader, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::mpsc,
@@ -307,7 +307,7 @@ fn odd_lines_are_read_all_the_same() {
         ("no end", line.to_vec(), 1),
         (
             "not UTF-8",
-            [b"\xff\xfe\x80 ".as_slice(), line, b"\n"].concat(),
+            [b"x \xff\xfe\x80 ".as_slice(), line, b"\n"].concat(),
             1,
         ),
         (

@@ -26,6 +26,8 @@ pub(super) fn is_one(value: &[u8]) -> bool {
         || is_repeated(core)
         || is_variable(value)
         || is_fingerprint(value)
+        // A request line may end in `bearer`.
+        || value.starts_with(b"HTTP/")
 }
 
 /// Without brackets, quotes and the like.
@@ -95,6 +97,7 @@ mod tests {
             ("of a template", "{{ token }}", true),
             ("of documentation", "<your token>", true),
             ("our fingerprint", "h:9f31c2ab", true),
+            ("the version behind a name", "HTTP/1.1", true),
             ("a longer fingerprint is none", "h:9f31c2ab0", false),
             ("a token", "FAKEFAKEFAKE", false),
             ("one that begins like a mask", "redactedFAKE", false),

@@ -75,7 +75,7 @@ const DECOYS: [&str; 12] = [
     "/x?not_an_access_tokens=1",
     "/_matrix/client/v3/rooms/%21syt_room%3Aexample.org/state",
     "/commit/9fceb02d0ae598e95dc970b74767f19372d61af8",
-    "/_matrix/media/v3/download/example.org/mat_bXlUb2tlbk1hdA",
+    "/_matrix/media/v3/download/example.org/mat_iconsOfElement",
     "/?state=c29tZSBzdGF0ZQ%3D%3D&q=to%6Bens",
     "/static/session.js?v=bearer",
 ];
