@@ -125,11 +125,32 @@ fn kept<'q>(text: &'q [u8], names: &Names) -> Vec<(&'q [u8], Option<&'q [u8]>)> 
         .collect()
 }
 
+/// A block of lines: none is passed over in which there is something, and each is read from
+/// its first suspect on as it is from its start.
+fn in_blocks(block: &[u8]) {
+    let redactor = redact::Redactor::default();
+    let mut suspects = redactor.suspects(block);
+    let mut at = 0;
+    for line in block.split(|byte| *byte == b'\n') {
+        let end = at + line.len();
+        let found = match suspects.next(at).filter(|place| *place < end) {
+            Some(place) => redactor.findings_from(line, place - at).collect(),
+            None => Vec::new(),
+        };
+        assert_eq!(found, redactor.find(line), "a line of a block");
+        for finding in found {
+            assert!(!finding.decoded(line).is_empty(), "nothing is left decoded");
+        }
+        at = end + 1;
+    }
+}
+
 /// A log line: nothing is left to find, and nothing else is changed.
 pub(crate) fn redaction(text: &[u8]) {
     let masked = redact::mask(text);
     assert_eq!(redact::find(&masked), [], "left to find");
     assert_eq!(redact::mask(&masked), masked, "twice is once");
+    in_blocks(text);
     let (mut at, mut rebuilt) = (0, Vec::new());
     for finding in redact::find(text) {
         assert!(
