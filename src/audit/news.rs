@@ -22,7 +22,7 @@ pub(super) struct News<'n> {
 }
 
 #[derive(Serialize)]
-struct Line<'l> {
+struct Event<'l> {
     event: &'static str,
     id: String,
     kind: &'static str,
@@ -51,7 +51,7 @@ impl<'n> News<'n> {
 
     fn write(&self, seen: &Sighting<'_>) -> io::Result<()> {
         let file = usize::try_from(seen.place.input).ok();
-        let line = Line {
+        let event = Event {
             event: "new",
             id: seen.id.to_string(),
             kind: seen.kind,
@@ -75,7 +75,7 @@ impl<'n> News<'n> {
             },
         };
         let mut out = io::stdout().lock();
-        serde_json::to_writer(&mut out, &line)?;
+        serde_json::to_writer(&mut out, &event)?;
         out.write_all(b"\n")?;
         out.flush()
     }

@@ -222,21 +222,21 @@ fn in_order(mut buckets: Buckets, filler: Needle) -> Vec<Needle> {
     let mut order = Vec::new();
     while buckets.iter().any(|bucket| !bucket.is_empty()) {
         let own = order.len() % BUCKETS;
-        let needle = take(buckets.get_mut(own), |needle| !seen.contains(&low(needle)))
+        let needle = take(buckets.get_mut(own), |needle| !seen.contains(&low(*needle)))
             .or_else(|| {
                 buckets
                     .iter_mut()
-                    .find_map(|bucket| take(Some(bucket), |needle| seen.contains(&low(needle))))
+                    .find_map(|bucket| take(Some(bucket), |needle| seen.contains(&low(*needle))))
             })
             .unwrap_or(filler);
-        seen.push(low(&needle));
+        seen.push(low(needle));
         order.push(needle);
     }
     order
 }
 
 /// The low halves of all bytes.
-fn low(needle: &Needle) -> Needle {
+fn low(needle: Needle) -> Needle {
     needle.map(|byte| byte & 0xf)
 }
 

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+/// Target and Referer of a path and a secret.
+type Form = fn(&str, &str) -> (String, String);
+
 /// The spellings of a leak: what it proves, and how target and Referer are made of the
 /// path and the secret.
-const FORMS: [(&str, fn(&str, &str) -> (String, String)); 14] = [
+const FORMS: [(&str, Form); 14] = [
     ("first", |path, token| {
         request(format!("{path}?access_token={token}&limit=1"))
     }),
@@ -24,10 +27,9 @@ const FORMS: [(&str, fn(&str, &str) -> (String, String)); 14] = [
         request(format!("{path}?access%5Ftoken={token}"))
     }),
     ("all of the name", |path, token| {
-        let name: String = "access_token"
+        let name = "access_token"
             .bytes()
-            .map(|b| format!("%{b:02X}"))
-            .collect();
+            .fold(String::new(), |name, byte| format!("{name}%{byte:02X}"));
         request(format!("{path}?{name}={token}"))
     }),
     ("capitals", |path, token| {
@@ -98,15 +100,15 @@ fn encode(text: &str) -> String {
 
 /// A log, and how often each secret is in it.
 #[derive(Debug)]
-pub struct Log {
-    pub text: Vec<u8>,
-    pub secrets: BTreeMap<String, u64>,
-    pub lines: u64,
-    pub leaking: u64,
+pub(crate) struct Log {
+    pub(crate) text: Vec<u8>,
+    pub(crate) secrets: BTreeMap<String, u64>,
+    pub(crate) lines: u64,
+    pub(crate) leaking: u64,
 }
 
 /// `lines` lines; each `every`th has a secret, and each 17th looks so.
-pub fn make(lines: u64, every: u64, seed: u64) -> Log {
+pub(crate) fn make(lines: u64, every: u64, seed: u64) -> Log {
     let mut dice = Dice(seed);
     let tokens: Vec<String> = (0..40).map(|number| token(&mut dice, number)).collect();
     let mut log = Log {
@@ -122,13 +124,11 @@ pub fn make(lines: u64, every: u64, seed: u64) -> Log {
         let path = format!("/_matrix/client/v3/rooms/%21{room}%3Aexample.org/context/%24{event}");
         let (target, referer) = if number % every == every / 2 {
             let token = &tokens[dice.below(tokens.len())];
-            let (_, form) = FORMS[forms.next().unwrap() % FORMS.len()];
-            let (_, by_shape) = FORMS[FORMS.len() - 1];
+            let (name, form) = FORMS[forms.next().unwrap() % FORMS.len()];
             // What has no shape cannot be known by it.
-            let form = if form == by_shape && !token.contains('_') {
-                FORMS[0].1
-            } else {
-                form
+            let form = match name {
+                "by its shape" if !token.contains('_') => FORMS[0].1,
+                _ => form,
             };
             *log.secrets.entry(token.clone()).or_default() += 1;
             log.leaking += 1;
