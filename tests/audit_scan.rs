@@ -10,26 +10,26 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "audit_scan/follow.rs"]
+mod follow;
 #[path = "audit_scan/log.rs"]
 mod log;
+#[path = "audit_scan/stored.rs"]
+mod stored;
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{BufRead as _, BufReader, Write as _},
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
 };
 
 use log::Log;
 use serde_json::Value;
+use stored::gzip;
 use tokenshim::secret::FingerprintKey;
 
 const KEY: &[u8] = b"FAKE-KEY-FAKE-KEY-FAKE-KEY";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with a key in it.
 struct Place(tempfile::TempDir);
@@ -123,32 +123,6 @@ fn assert_exact(log: &Log, report: &Value, times: u64, case: &str) {
     assert_eq!(report["meta"]["complete"], true, "case: {case}");
 }
 
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    writer.write_all(text).unwrap();
-    writer.finish().unwrap()
-}
-
-fn zstd(text: &[u8]) -> Vec<u8> {
-    zstd::encode_all(text, 1).unwrap()
-}
-
-fn xz(text: &[u8]) -> Vec<u8> {
-    let mut writer = liblzma::write::XzEncoder::new(Vec::new(), 1);
-    writer.write_all(text).unwrap();
-    writer.finish().unwrap()
-}
-
-fn bzip2(text: &[u8]) -> Vec<u8> {
-    let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
-    writer.write_all(text).unwrap();
-    writer.finish().unwrap()
-}
-
-type Compress = fn(&[u8]) -> Vec<u8>;
-const COMPRESSED: [(&str, Compress); 4] =
-    [("gzip", gzip), ("zstd", zstd), ("xz", xz), ("bzip2", bzip2)];
-
 #[test]
 fn every_secret_is_found_and_nothing_else() {
     let place = Place::new();
@@ -189,109 +163,6 @@ fn a_clean_log_is_clean() {
     let (report, code) = place.report(&[], &[&path]);
     assert_exact(&log, &report, 1, "clean");
     assert_eq!(code, 0);
-}
-
-#[test]
-fn what_a_file_is_its_content_says() {
-    let place = Place::new();
-    let log = log::make(9_000, 9, 7);
-    let (head, rest) = log.text.split_at(log.text.len() / 3);
-    for (name, compress) in COMPRESSED {
-        let members = [compress(head), compress(b""), compress(rest)].concat();
-        for (form, bytes) in [
-            ("one member", compress(&log.text)),
-            ("several members", members),
-        ] {
-            let path = place.file("access.log", &bytes);
-            let case = format!("{name}, {form}");
-            let (report, code) = place.report(&[], &[&path]);
-            assert_exact(&log, &report, 1, &case);
-            assert_eq!(code, 1, "case: {case}");
-            let mut stdin = place.command(&["--format", "json"], &[Path::new("-")]);
-            let stdin = stdin
-                .stdin(fs::File::open(&path).unwrap())
-                .output()
-                .unwrap();
-            assert_exact(&log, &read(&stdin).0, 1, &format!("{case}, by stdin"));
-        }
-    }
-}
-
-#[test]
-fn what_cannot_be_read_is_named_and_never_clean() {
-    let place = Place::new();
-    let clean = log::make(9_000, u64::MAX, 8);
-    let good = place.file("good.log", &clean.text);
-    let missing = place.path("missing.log");
-    let mut bad = vec![("a file that is not there", missing)];
-    for (name, compress) in COMPRESSED {
-        let whole = compress(&clean.text);
-        let cut = &whole[..whole.len() - whole.len() / 4];
-        bad.push((name, place.file(&format!("cut.{name}"), cut)));
-        let mut damaged = whole.clone();
-        let middle = damaged.len() / 2;
-        damaged[middle..middle + 64].fill(0x55);
-        bad.push((name, place.file(&format!("damaged.{name}"), &damaged)));
-        let tail = [&whole[..], &whole[..whole.len() / 3]].concat();
-        bad.push((name, place.file(&format!("cut-second.{name}"), &tail)));
-    }
-    bad.push(("an archive", place.file("a.zip", b"PK\x03\x04 and so on")));
-    bad.push((
-        "a journal",
-        place.file("system.journal", b"LPKSHHRH and so on"),
-    ));
-    fs::create_dir(place.path("empty")).unwrap();
-    bad.push(("nothing", place.path("empty")));
-    for (name, path) in bad {
-        let case = format!("{name}: {}", path.display());
-        let (report, code) = place.report(&[], &[&good, &path]);
-        if name != "nothing" {
-            assert_eq!(code, 3, "case: {case}");
-            assert_eq!(report["meta"]["complete"], false, "case: {case}");
-            let gaps = report["meta"]["incomplete"].to_string();
-            let file = path.file_name().unwrap().to_str().unwrap();
-            assert!(gaps.contains(file), "case: {case}: {gaps}");
-        }
-        let (_, alone) = place.report(&[], &[&path]);
-        assert_eq!(alone, 3, "alone, case: {case}");
-    }
-}
-
-#[test]
-fn each_file_is_read_once() {
-    let place = Place::new();
-    let log = log::make(300, 5, 9);
-    place.file("logs/access.log", &log.text);
-    place.file("logs/access.log.1", &log.text);
-    place.file("logs/access.log.2.gz", &gzip(&log.text));
-    place.file("logs/access.log.10.gz", &gzip(&log.text));
-    place.file("logs/deep/error.log", &log.text);
-    let folder = place.path("logs");
-    fs::hard_link(
-        place.path("logs/access.log.1"),
-        place.path("logs/again.log"),
-    )
-    .unwrap();
-    std::os::unix::fs::symlink(&folder, place.path("logs/deep/loop")).unwrap();
-    let again = place.path("logs/access.log");
-    let (report, code) = place.report(&[], &[&folder, &again, &folder]);
-    assert_exact(&log, &report, 5, "a folder");
-    assert_eq!(code, 1);
-    let mut names: Vec<_> = report["files"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|file| file["name"].as_str().unwrap().rsplit('/').next().unwrap())
-        .collect();
-    names.sort_unstable();
-    let expected = [
-        "access.log",
-        "access.log.1",
-        "access.log.10.gz",
-        "access.log.2.gz",
-        "error.log",
-    ];
-    assert_eq!(names, expected);
 }
 
 /// A line with the token at the place, behind text and before text.
@@ -500,157 +371,4 @@ fn bad_arguments_are_told_before_anything_is_read() {
             "{arguments:?}"
         );
     }
-}
-
-/// A run that is under way.
-struct Running {
-    child: std::process::Child,
-    lines: mpsc::Receiver<String>,
-}
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (told, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stdout.lines() {
-                let _ = told.send(line.unwrap());
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// The next new secret.
-    fn news(&self) -> Value {
-        let line = self.lines.recv_timeout(PATIENCE).expect("no news");
-        serde_json::from_str(&line).unwrap()
-    }
-
-    fn interrupt(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    }
-
-    /// What comes until it ends, and its exit code.
-    fn end(mut self) -> (String, i32) {
-        let mut text = String::new();
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        (text, self.child.wait().unwrap().code().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn leak(secret: &str) -> String {
-    format!(
-        "192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] \"GET /?access_token={secret} HTTP/1.1\" 200 1 \"-\" \"x\"\n"
-    )
-}
-
-fn append(path: &Path, text: &str) {
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-}
-
-fn id(secret: &str) -> String {
-    FingerprintKey::new(KEY)
-        .unwrap()
-        .id(secret.as_bytes())
-        .to_string()
-}
-
-#[test]
-fn a_log_is_followed_through_every_rotation() {
-    let place = Place::new();
-    let path = place.file("access.log", leak("FAKE-SECRET-0").as_bytes());
-    let report = place.path("report.json");
-    let arguments = [
-        "--follow",
-        "--format",
-        "json",
-        "-o",
-        report.to_str().unwrap(),
-    ];
-    let running = Running::start(place.command(&arguments, &[&path]));
-    let expect = |secret: &str| {
-        let news = running.news();
-        assert_eq!(news["id"], id(secret), "{secret}");
-        assert_eq!(news["event"], "new");
-    };
-    expect("FAKE-SECRET-0");
-    append(&path, &leak("FAKE-SECRET-0"));
-    append(&path, &leak("FAKE-SECRET-1"));
-    expect("FAKE-SECRET-1");
-    // A line that comes in two.
-    let two = leak("FAKE-SECRET-2");
-    let (head, rest) = two.split_at(70);
-    append(&path, head);
-    append(&path, rest);
-    expect("FAKE-SECRET-2");
-    // Renamed; its writer goes on for a while.
-    let old = place.path("access.log.1");
-    fs::rename(&path, &old).unwrap();
-    append(&old, &leak("FAKE-SECRET-3"));
-    expect("FAKE-SECRET-3");
-    append(&path, &leak("FAKE-SECRET-4"));
-    expect("FAKE-SECRET-4");
-    append(&old, &leak("FAKE-SECRET-5"));
-    expect("FAKE-SECRET-5");
-    // Copied and truncated; then it grows beyond what it was.
-    fs::copy(&path, place.path("access.log.copy")).unwrap();
-    let file = OpenOptions::new().write(true).open(&path).unwrap();
-    file.set_len(0).unwrap();
-    append(&path, &leak("FAKE-SECRET-6").repeat(40));
-    expect("FAKE-SECRET-6");
-    // A last line without its end.
-    append(&path, leak("FAKE-SECRET-7").trim_end());
-    running.interrupt();
-    let (_, code) = running.end();
-    assert_eq!(code, 1);
-    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
-    assert_eq!(report["totals"]["tokens"], 8);
-    assert_eq!(report["meta"]["complete"], true);
-}
-
-#[test]
-fn who_interrupts_gets_the_report_so_far() {
-    let place = Place::new();
-    let mut command = place.command(&["--format", "json"], &[Path::new("-")]);
-    command.stdin(Stdio::piped());
-    let mut running = Running::start(command);
-    let mut stdin = running.child.stdin.take().unwrap();
-    stdin.write_all(leak("FAKE-SECRET-0").as_bytes()).unwrap();
-    // The pipe stays open: nothing but the signal ends it. One that comes before it is
-    // heeded ends the process, so it is sent again and again.
-    let stopped = loop {
-        let pid = rustix::process::Pid::from_child(&running.child);
-        let heeds = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
-        let caught = heeds
-            .lines()
-            .find_map(|line| line.strip_prefix("SigCgt:"))
-            .unwrap();
-        if u64::from_str_radix(caught.trim(), 16).unwrap() & 0b10 != 0 {
-            running.interrupt();
-            break running.end();
-        }
-        thread::yield_now();
-    };
-    let (text, code) = stopped;
-    let report: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(code, 3);
-    assert_eq!(report["meta"]["complete"], false);
-    drop(stdin);
 }

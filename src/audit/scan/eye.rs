@@ -1,6 +1,6 @@
 //! Looks at the lines in which something may be a secret.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -19,6 +19,7 @@ use crate::{
 pub(in crate::audit) struct Eye<'s> {
     search: &'s Search<'s>,
     lines: LineReader,
+    families: Families,
     /// What was found so far.
     pub(in crate::audit) tally: Tally,
     /// The tokens themselves, where somebody is to be asked about them.
@@ -30,6 +31,7 @@ impl<'s> Eye<'s> {
         Self {
             search,
             lines: search.lines.clone(),
+            families: Families::default(),
             tally: search.tally.clone(),
             held: Held::new(),
         }
@@ -118,8 +120,9 @@ impl<'s> Eye<'s> {
             return;
         }
         let request = Request::of(&record);
+        let family = self.families.of(&record);
         for finding in found {
-            self.finding(place, line, &record, &request, &finding);
+            self.finding(place, line, &record, &request, family, &finding);
         }
         let day = record
             .time
@@ -133,6 +136,7 @@ impl<'s> Eye<'s> {
         line: &[u8],
         record: &Record<'_>,
         request: &Request<'_>,
+        family: &'static str,
         finding: &Finding,
     ) {
         let secret = finding.decoded(line);
@@ -155,7 +159,7 @@ impl<'s> Eye<'s> {
             field,
             time: record.time,
             client: record.client,
-            family: family(record),
+            family,
             method: request.method,
             endpoint: request.endpoint,
             is_admin: request.is_admin,
@@ -216,9 +220,28 @@ fn way(finding: &Finding, field: Field) -> Way {
     }
 }
 
-fn family(record: &Record<'_>) -> &'static str {
-    let name = record.user_agent.as_ref().map(|part| &*part.text);
-    family_of(name.unwrap_or_default())
+/// Families of names that were looked up already: a name is searched for many words, and
+/// a log has few names.
+#[derive(Debug, Default)]
+struct Families(HashMap<Box<[u8]>, &'static str>);
+
+/// The most names kept, and their greatest length: attackers make up their own.
+const NAMES: usize = 512;
+const NAME: usize = 512;
+
+impl Families {
+    fn of(&mut self, record: &Record<'_>) -> &'static str {
+        let name = record.user_agent.as_ref().map(|part| &*part.text);
+        let name = name.unwrap_or_default();
+        if let Some(family) = self.0.get(name) {
+            return family;
+        }
+        let family = family_of(name);
+        if self.0.len() < NAMES && name.len() <= NAME {
+            self.0.insert(name.into(), family);
+        }
+        family
+    }
 }
 
 /// Whose token it is: Synapse writes the localpart into it, in base64.
