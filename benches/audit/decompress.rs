@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{BufReader, Read},
 };
 
 fn main() {
@@ -16,12 +16,5 @@ fn main() {
         Box::new(zstd::stream::read::Decoder::with_buffer(file).expect("begins"))
     };
     let mut room = vec![0; 256 * 1024];
-    loop {
-        match text.read(&mut room) {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
+    while text.read(&mut room).expect("can be read") > 0 {}
 }

@@ -22,7 +22,7 @@ pub(super) struct News<'n> {
 }
 
 #[derive(Serialize)]
-struct Event<'l> {
+struct New<'l> {
     event: &'static str,
     id: String,
     kind: &'static str,
@@ -51,7 +51,7 @@ impl<'n> News<'n> {
 
     fn write(&self, seen: &Sighting<'_>) -> io::Result<()> {
         let file = usize::try_from(seen.place.input).ok();
-        let event = Event {
+        let new = New {
             event: "new",
             id: seen.id.to_string(),
             kind: seen.kind,
@@ -75,7 +75,7 @@ impl<'n> News<'n> {
             },
         };
         let mut out = io::stdout().lock();
-        serde_json::to_writer(&mut out, &event)?;
+        serde_json::to_writer(&mut out, &new)?;
         out.write_all(b"\n")?;
         out.flush()
     }

@@ -50,8 +50,9 @@ impl<'s> Eye<'s> {
         match piece {
             Piece::Lines(block) => {
                 let first = place.line;
-                let ends = self.block(place.input, block, &mut || first);
-                place.line = first.saturating_add(ends);
+                let (ends, counted) = self.block(place.input, block, &mut || first);
+                let rest = count(block, counted..block.len());
+                place.line = first.saturating_add(ends).saturating_add(rest);
             }
             Piece::Part { text, own, is_last } => {
                 if let Some(first) = self.search.redactor.suspects(text).next(0) {
@@ -63,13 +64,13 @@ impl<'s> Eye<'s> {
     }
 
     /// Looks at whole lines. The number of the first is asked for when there is something
-    /// to be seen. Returns how many end.
+    /// to be seen. Returns how many end, and up to where they were counted.
     pub(super) fn block(
         &mut self,
         input: u32,
         block: &[u8],
         first_line: &mut dyn FnMut() -> u64,
-    ) -> u64 {
+    ) -> (u64, usize) {
         let search = self.search;
         let mut suspects = search.redactor.suspects(block);
         let mut first_number = None;
@@ -90,7 +91,7 @@ impl<'s> Eye<'s> {
             let text = block.get(text).unwrap_or_default();
             self.line(place, text, first, &(0..text.len()));
         }
-        ends.saturating_add(count(block, counted..block.len()))
+        (ends, counted)
     }
 
     /// Looks at one line, whose first suspect is at `first`; only what begins in `own`

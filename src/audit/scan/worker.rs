@@ -135,14 +135,15 @@ impl<'w> Worker<'w> {
             })
         };
         let block = text.get(first..last).unwrap_or_default();
-        let ends = self.eye.block(plain.input, block, &mut first_line);
+        let (ends, counted) = self.eye.block(plain.input, block, &mut first_line);
         if end.is_some() {
             if number.is_none() {
                 plain.forget(turn.index);
             }
             return Ok(());
         }
-        let line = first_line().saturating_add(ends);
+        let rest = eye::count(block, counted..block.len());
+        let line = first_line().saturating_add(ends).saturating_add(rest);
         let mut place = Place {
             input: plain.input,
             line,
