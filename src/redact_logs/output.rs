@@ -9,6 +9,8 @@ use crate::redact::MASK;
 #[derive(Debug)]
 pub(crate) struct Masked<W> {
     to: W,
+    /// Whether somebody will want to know how much there was: lines take time to count.
+    is_counting: bool,
     pub(crate) counts: Counts,
 }
 
@@ -16,7 +18,15 @@ impl<W: Write> Masked<W> {
     pub(crate) fn new(to: W) -> Self {
         Self {
             to,
+            is_counting: false,
             counts: Counts::default(),
+        }
+    }
+
+    pub(crate) fn counting(to: W) -> Self {
+        Self {
+            is_counting: true,
+            ..Self::new(to)
         }
     }
 
@@ -27,7 +37,9 @@ impl<W: Write> Masked<W> {
 
 impl<W: Write> Output for Masked<W> {
     fn block(&mut self, text: &[u8], secrets: &[Secret]) -> io::Result<()> {
-        self.counts.add(text, secrets);
+        if self.is_counting {
+            self.counts.add(text, secrets);
+        }
         let mut slices = Vec::with_capacity(secrets.len().saturating_mul(2).saturating_add(1));
         let mut at = 0;
         for Secret { span, is_continued } in secrets {

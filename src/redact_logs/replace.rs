@@ -129,7 +129,7 @@ fn write_masked(old: &File, new: &Beside<'_>, redactor: &Redactor) -> Result<u64
     let mut input = old;
     input.rewind()?;
     let (packing, mut text) = unpack(input).map_err(Broken::Read)?;
-    let mut masked = Masked::new(packing.pack(new.file())?);
+    let mut masked = Masked::counting(packing.pack(new.file())?);
     pour(redactor, &mut text, &mut masked)?;
     let had = masked.counts;
     masked.into_inner().finish().map_err(Broken::Write)?;

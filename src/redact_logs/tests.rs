@@ -31,7 +31,7 @@ fn line_by_line(text: &[u8]) -> Vec<u8> {
 fn through(text: &[u8], limits: Limits, pieces: &[usize]) -> (Vec<u8>, Counts) {
     let redactor = Redactor::default();
     let mut cleaner = Cleaner::with_limits(&redactor, limits);
-    let mut masked = Masked::new(Vec::new());
+    let mut masked = Masked::counting(Vec::new());
     let mut rest = text;
     let mut sizes = pieces.iter().copied().cycle();
     while !rest.is_empty() {
