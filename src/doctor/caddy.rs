@@ -225,8 +225,8 @@ fn handlers(block: &Block, is_meant: bool, outcome: &mut Outcome) {
             )),
             "rewrite" | "handle_path" if is_meant && takes_matrix(directive) => Some((
                 Harm::Breaks,
-                "the path is decoded and written anew: %2F becomes a slash, and room ids and \
-                 signatures break",
+                "the path is written anew: its beginning is cut off, or %2F becomes a slash, and room ids \
+                 and signatures break",
             )),
             "redir"
                 if text.contains("{uri}")

@@ -1,48 +1,14 @@
 //! `HAProxy`: the format that each section logs in, and what its rules do to URLs.
 
+mod lines;
+
 use std::{collections::BTreeSet, path::PathBuf};
 
+use self::lines::{Line, Section, sections};
 use super::{Finding, Harm, Outcome};
 
 const FIX: &str = "log the path without the query: `tokenshim emit haproxy`";
 const PASS_ON: &str = "pass the URL on as it came, and let tokenshim move the token";
-
-/// One line's words, with its place.
-#[derive(Clone, Debug)]
-struct Line<'t> {
-    file: &'t PathBuf,
-    number: usize,
-    words: Vec<String>,
-}
-
-/// A section: its first line, and those in it.
-#[derive(Debug)]
-struct Section<'t> {
-    kind: String,
-    name: String,
-    /// The `defaults` named by `from`.
-    from: Option<String>,
-    lines: Vec<Line<'t>>,
-}
-
-const SECTIONS: [&str; 16] = [
-    "global",
-    "defaults",
-    "frontend",
-    "backend",
-    "listen",
-    "userlist",
-    "peers",
-    "resolvers",
-    "program",
-    "cache",
-    "mailers",
-    "http-errors",
-    "ring",
-    "log-forward",
-    "crt-list",
-    "fcgi-app",
-];
 
 /// Looks through all files, which belong together as after `-f`.
 pub(super) fn inspect(texts: &[(PathBuf, String)]) -> Outcome {
@@ -84,73 +50,6 @@ pub(super) fn inspect(texts: &[(PathBuf, String)]) -> Outcome {
         );
     }
     outcome
-}
-
-fn sections<'t>(texts: &'t [(PathBuf, String)], outcome: &mut Outcome) -> Vec<Section<'t>> {
-    let mut sections: Vec<Section<'t>> = Vec::new();
-    for (file, text) in texts {
-        for (number, line) in (1..).zip(text.lines()) {
-            let Some(words) = words(line) else {
-                let place = format!("{}:{number}: a quotation without its end", file.display());
-                outcome.incomplete.push(place);
-                continue;
-            };
-            let Some(first) = words.first() else { continue };
-            let begins = SECTIONS.contains(&first.as_str()) && !line.starts_with([' ', '\t']);
-            if begins {
-                let from = words.iter().position(|word| word == "from");
-                sections.push(Section {
-                    kind: first.clone(),
-                    name: words.get(1).cloned().unwrap_or_default(),
-                    from: from.and_then(|at| words.get(at.saturating_add(1)).cloned()),
-                    lines: Vec::new(),
-                });
-                continue;
-            }
-            let line = Line {
-                file,
-                number,
-                words,
-            };
-            match sections.last_mut() {
-                Some(section) => section.lines.push(line),
-                // Part of a section, as `emit` prints it.
-                None => sections.push(Section {
-                    kind: "frontend".into(),
-                    name: String::new(),
-                    from: None,
-                    lines: vec![line],
-                }),
-            }
-        }
-    }
-    sections
-}
-
-/// The words of a line without its comment; `None` if a quotation has no end.
-fn words(line: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote: Option<char> = None;
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            (end, Some(open)) if end == open => quote = None,
-            ('\\', None | Some('"')) => {
-                let next = letters.next().unwrap_or('\\');
-                word.get_or_insert_default().push(next);
-            }
-            ('"' | '\'', None) => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            ('#', None) => break,
-            (' ' | '\t' | '\r', None) => words.extend(word.take()),
-            (letter, _) => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
 }
 
 fn finding(line: &Line<'_>, harm: Harm, what: String, why: &str, fix: &str) -> Finding {
@@ -406,22 +305,6 @@ fn url(line: &Line<'_>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_words() {
-        let rows = [
-            ("a b # c", Some("a|b")),
-            (r#"a "b # c" d"#, Some("a|b # c|d")),
-            (r"a b\ c \#d", Some("a|b c|#d")),
-            (r#"a 'b\' c"#, Some(r"a|b\|c")),
-            ("a \"b", None),
-            ("", Some("")),
-        ];
-        for (line, expected) in rows {
-            let shown = words(line).map(|words| words.join("|"));
-            assert_eq!(shown.as_deref(), expected, "{line}");
-        }
-    }
 
     #[test]
     fn knows_samples_with_a_query() {

@@ -59,7 +59,7 @@ impl Hop {
         if has("\"token_source\":") {
             return Self::Ourselves;
         }
-        if line.contains("Processed request: ") || line.contains("synapse.") {
+        if line.contains("Processed request: ") || line.contains(" - synapse.") {
             return Self::Synapse;
         }
         if line.contains(", client: ") && line.contains(", server: ") {
@@ -249,6 +249,12 @@ mod tests {
                 "a.log",
                 r#"{"time":"2026-11-22T09:00:00Z","method":"GET","target":"/p","token_source":"query"}"#,
                 Hop::Ourselves,
+            ),
+            (
+                "a host of that name is no Synapse",
+                "a.log",
+                r#"1.2.3.4 - - [22/Nov/2026:09:00:00 +0000] "GET /p HTTP/1.1" 200 5 "https://synapse.example.org/" "x""#,
+                Hop::NginxOrApache,
             ),
             ("nobody", "a.log", "something else", Hop::Unknown),
         ];

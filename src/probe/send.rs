@@ -20,8 +20,12 @@ use crate::{
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of an answer is read.
-const LONGEST_ANSWER: u64 = 256 * 1024;
+/// How long the rest of an answer may take.
+const EPILOGUE: Duration = Duration::from_secs(1);
+
+/// How much of an answer is kept, and how much is read behind that.
+const LONGEST_ANSWER: usize = 64 * 1024;
+const MOST_REST: u64 = 1024 * 1024;
 
 /// Why there is nobody to ask.
 #[derive(Debug, thiserror::Error)]
@@ -103,14 +107,22 @@ impl Server {
             .await
             .map_err(|_| SendError::Unreachable(io::ErrorKind::TimedOut.into()))??;
         let mut answer = Vec::new();
-        let exchange = async {
+        let question = async {
             // Who refuses may close before the end of what is sent.
             let _ = stream.write_all(request).await;
             let _ = stream.flush().await;
-            let _ = stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await;
+            while !has_head(&answer) && answer.len() < LONGEST_ANSWER {
+                if !matches!(stream.read_buf(&mut answer).await, Ok(1..)) {
+                    break;
+                }
+            }
         };
-        // Whoever keeps the connection open has said what he has to say.
-        let _ = time::timeout(PATIENCE, exchange).await;
+        let _ = time::timeout(PATIENCE, question).await;
+        // A hop that is left early may log something else. Whoever keeps the connection
+        // open, although he was asked not to, is not waited for.
+        let mut rest = Vec::new();
+        let end = async { stream.take(MOST_REST).read_to_end(&mut rest).await };
+        let _ = time::timeout(EPILOGUE, end).await;
         Ok(Answer::read(&answer))
     }
 
@@ -135,6 +147,10 @@ impl Server {
             Some(_) | None => Ok(Stream::Plain(socket)),
         }
     }
+}
+
+fn has_head(answer: &[u8]) -> bool {
+    memchr::memmem::find(answer, b"\r\n\r\n").is_some()
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, SendError> {

@@ -99,14 +99,6 @@ def probe(hop: Hop, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Apache's workers are another user, and need to come in."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    return tmp_path
-
-
 def test_every_token_is_sent() -> None:
     """A placeholder that is not filled in would test nothing."""
     token = f"FAKEcanarySECRET{secrets.token_hex(8)}"
@@ -117,13 +109,13 @@ def test_every_token_is_sent() -> None:
 
 @pytest.mark.parametrize("program", hops.PROGRAMS)
 def test_no_spelling_gets_into_the_log(
-    program: str, origin: Origin, folder: Path, afterwards: ExitStack
+    program: str, origin: Origin, tmp_path: Path, afterwards: ExitStack
 ) -> None:
     """With an upstream that answers, and with one that is away."""
     token = f"FAKEcanarySECRET{secrets.token_hex(8)}"
     for name, upstream in (("there", origin.port), ("away", free_port())):
-        (folder / name).mkdir()
-        hop = hops.PROGRAMS[program](folder / name, upstream, emitted(program))
+        (tmp_path / name).mkdir()
+        hop = hops.PROGRAMS[program](tmp_path / name, upstream, emitted(program))
         afterwards.callback(hop.stop)
         answers = [send(hop.port, request) for request in requests(token)]
         assert all(answer.startswith(b"HTTP/1.") for answer in answers)
@@ -140,13 +132,13 @@ def test_no_spelling_gets_into_the_log(
 
 
 @pytest.mark.parametrize("program", hops.PROGRAMS)
-def test_the_probe_agrees(program: str, origin: Origin, folder: Path, afterwards: ExitStack) -> None:
+def test_the_probe_agrees(program: str, origin: Origin, tmp_path: Path, afterwards: ExitStack) -> None:
     """The usual configuration leaks, and the printed one does not."""
-    (folder / "usual").mkdir()
-    (folder / "clean").mkdir()
-    usual = hops.PROGRAMS[program](folder / "usual", origin.port, hops.USUAL[program])
+    (tmp_path / "usual").mkdir()
+    (tmp_path / "clean").mkdir()
+    usual = hops.PROGRAMS[program](tmp_path / "usual", origin.port, hops.USUAL[program])
     afterwards.callback(usual.stop)
-    clean = hops.PROGRAMS[program](folder / "clean", origin.port, emitted(program))
+    clean = hops.PROGRAMS[program](tmp_path / "clean", origin.port, emitted(program))
     afterwards.callback(clean.stop)
     told = probe(clean, "--wait", "3s")
     assert told.returncode == 0, told.stdout + told.stderr
@@ -161,7 +153,7 @@ def test_the_probe_agrees(program: str, origin: Origin, folder: Path, afterwards
     assert f"tokenshim emit {program}" in commands, leaking
 
 
-def test_vector(folder: Path) -> None:
+def test_vector(tmp_path: Path) -> None:
     """Vector's own language, without Vector around it, over lines as the programs write them."""
     token = f"FAKEcanarySECRET{secrets.token_hex(8)}"
     text = emitted("vector")
@@ -169,14 +161,14 @@ def test_vector(folder: Path) -> None:
     source = "".join(line[6:] for line in rest.splitlines(True) if line.startswith("      "))
     source = source.partition("sinks:")[0]
     lines = list(log_lines(token))
-    (folder / "input.json").write_text(json.dumps({"source": source, "lines": lines}))
+    (tmp_path / "input.json").write_text(json.dumps({"source": source, "lines": lines}))
     script = (
         "import json, sys; from vrl_python import VRLRuntime\n"
         "given = json.load(open(sys.argv[1])); runtime = VRLRuntime()\n"
         "run = lambda line: runtime.execute(given['source'], {'message': line}).processed_event\n"
         "print(json.dumps([run(line) for line in given['lines']]))\n"
     )
-    command = [str(python_of("proxies")), "-c", script, str(folder / "input.json")]
+    command = [str(python_of("proxies")), "-c", script, str(tmp_path / "input.json")]
     told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert told.returncode == 0, told.stderr
     cleaned = json.loads(told.stdout)
