@@ -10,6 +10,8 @@
 
 #[path = "../fuzz/beside_hyper/mod.rs"]
 mod beside_hyper;
+#[path = "../fuzz/configurations.rs"]
+mod configurations;
 #[path = "../fuzz/laws.rs"]
 mod laws;
 #[path = "../fuzz/questions.rs"]
@@ -28,7 +30,7 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 19] = [
+const TARGETS: [(&str, Law); 22] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("log_line", laws::log_line),
@@ -54,6 +56,7 @@ const TARGETS: [(&str, Law); 19] = [
     ("whoami", laws::whoami),
     ("introspection", laws::introspection),
     ("live_set", laws::live_set),
+    ("configuration", configurations::configuration),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {

@@ -97,7 +97,7 @@ ServerRoot "{folder}"
 ServerName localhost
 PidFile "{folder}/apache.pid"
 DefaultRuntimeDir "{folder}"
-Mutex file:{folder} default
+Mutex posixsem default
 Listen 127.0.0.1:{port}
 {modules}
 {user}
