@@ -95,9 +95,15 @@ impl Record<'_> {
     /// Some formats end a part with what may stand in a value too: HAProxy has `|` and `}`.
     #[must_use]
     pub fn cut(&self, span: Range<usize>) -> Range<usize> {
-        let end = self
-            .part_at(span.start)
-            .map_or(span.end, |(_, part)| part.span.end.min(span.end));
+        // A parameter without a value ends with its part as well.
+        let parts = [&self.target, &self.referer, &self.user_agent];
+        let end = parts
+            .into_iter()
+            .flatten()
+            .filter(|part| (part.span.start..=part.span.end).contains(&span.start))
+            .map(|part| part.span.end.min(span.end))
+            .next()
+            .unwrap_or(span.end);
         span.start..end
     }
 

@@ -12,7 +12,7 @@ use crate::{
         tally::Tally,
         verify_live::Held,
     },
-    redact::{Confidence, Finding, Kind, TokenKind},
+    redact::{Confidence, Finding, Kind, Redactor, TokenKind},
 };
 
 /// What one worker has seen.
@@ -122,8 +122,23 @@ impl<'s> Eye<'s> {
         }
         let request = Request::of(&record);
         let family = self.families.of(&record);
+        let mut crossing = None;
         for finding in found {
+            if record.cut(finding.span.clone()) != finding.span {
+                crossing = Some(finding.span.start);
+                break;
+            }
             self.finding(place, line, &record, &request, family, &finding);
+        }
+        if let Some(crossing) = crossing {
+            let apart = apart(&search.redactor, line, &record)
+                .into_iter()
+                .filter(|finding| finding.span.start >= crossing)
+                .filter(|finding| own.contains(&finding.span.start.saturating_add(hole)))
+                .filter(|finding| !finding.is_placeholder(line));
+            for finding in apart {
+                self.finding(place, line, &record, &request, family, &finding);
+            }
         }
         let day = record
             .time
@@ -199,6 +214,37 @@ impl<'s> Eye<'s> {
         let id = key.id(secret);
         let registered = self.search.registrations.kind_of(id);
         (id, registered.unwrap_or_else(|| finding.kind_name()))
+    }
+}
+
+/// The secrets of a line whose parts end with what a value may have too, as the `|` of
+/// HAProxy and of many a `log_format`: each ends with its part, and the next is looked for
+/// behind that.
+fn apart(redactor: &Redactor, line: &[u8], record: &Record<'_>) -> Vec<Finding> {
+    let within = |range: Range<usize>| {
+        let text = line.get(range.clone()).unwrap_or_default();
+        redactor.findings(text).map(move |mut finding| {
+            let span = &mut finding.span;
+            *span = span.start.saturating_add(range.start)..span.end.saturating_add(range.start);
+            finding
+        })
+    };
+    let mut found = Vec::new();
+    let mut from = 0;
+    loop {
+        let mut crossed = None;
+        for finding in within(from..line.len()) {
+            let span = record.cut(finding.span.clone());
+            if span != finding.span {
+                crossed = Some(span);
+                break;
+            }
+            found.push(finding);
+        }
+        // A part has one end, so that there are no more rounds than parts.
+        let Some(span) = crossed else { return found };
+        found.extend(within(from..span.end).filter(|finding| finding.span.start >= span.start));
+        from = span.end.max(from.saturating_add(1));
     }
 }
 
