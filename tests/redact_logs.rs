@@ -461,7 +461,8 @@ fn killed_at_any_instant_the_old_or_the_new_file_is_whole() {
     assert_eq!(in_place([&path]).0, Some(0));
     let whole = started.elapsed();
     let (mut olds, mut news) = (0, 0);
-    for round in 0..60_u32 {
+    let mut part = 0.1;
+    for round in 0..80 {
         fs::write(&path, &old).unwrap();
         let mut child = redact()
             .args(["--in-place", "--force"])
@@ -469,13 +470,7 @@ fn killed_at_any_instant_the_old_or_the_new_file_is_whole() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // From the start to a little behind the end, and often near it.
-        let part = f64::from(round % 30) / 30.0;
-        let part = if round < 30 {
-            part * 1.2
-        } else {
-            0.8 + part * 0.3
-        };
+        // Later after the old file, earlier after the new one: mostly near the change.
         std::thread::sleep(whole.mul_f64(part));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -486,8 +481,10 @@ fn killed_at_any_instant_the_old_or_the_new_file_is_whole() {
         );
         if now == old {
             olds += 1;
+            part *= 1.25;
         } else {
             news += 1;
+            part *= 0.8;
         }
         for left in fs::read_dir(folder.path())
             .unwrap()
