@@ -22,7 +22,11 @@ mod spellings;
 #[path = "corpus/tokens.rs"]
 mod tokens;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 use tokenshim::{
     audit::line::{Field, LineReader, LogFormat},
@@ -172,6 +176,51 @@ fn formats_and_kinds_are_all_there() {
     assert!(formats.len() >= 13, "{formats:?}");
     let sure: BTreeSet<_> = cases.iter().map(|case| case.confidence).collect();
     assert_eq!(sure.len(), 3);
+}
+
+/// The same by the command, which gives nothing of a token away.
+#[test]
+fn the_report_has_every_token() {
+    let cases = cases();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("corpus.log");
+    let lines: Vec<_> = cases.iter().map(|case| case.line.clone()).collect();
+    fs::write(&log, [lines.join(&b'\n'), vec![b'\n']].concat()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenshim"));
+    command.args(["audit", "--format", "json"]).arg(&log);
+    for directive in formats::DIRECTIVES {
+        command.args(["--log-format", directive]);
+    }
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let tokens = report["tokens"].as_array().unwrap();
+    let mut found = BTreeMap::new();
+    for token in tokens {
+        let confidence = token["confidence"].as_str().unwrap();
+        *found.entry(confidence).or_insert(0) += 1;
+    }
+    let mut expected = BTreeMap::new();
+    for case in &cases {
+        let confidence = match case.confidence {
+            Confidence::Verified => "verified",
+            Confidence::Shape => "shape",
+            Confidence::Context => "context",
+        };
+        *expected.entry(confidence).or_insert(0) += 1;
+        assert!(!text.contains(&case.spelled), "{} is in it", case.name());
+    }
+    assert_eq!(found, expected);
+    let formats: BTreeSet<_> = report["formats"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|format| format["name"].as_str().unwrap())
+        .collect();
+    let expected: BTreeSet<_> = cases.iter().map(|case| case.writer.format).collect();
+    assert_eq!(formats, expected);
 }
 
 /// 200,000 lines without one at any confidence; the aim is one in a million at the lowest.
