@@ -63,6 +63,7 @@ fn check(mut reader: LineReader, cases: &[(&str, &str, Format, &str)]) {
 }
 
 mod access;
+mod captured;
 mod carried;
 mod given;
 mod laws;
