@@ -107,11 +107,12 @@ def ask(port: int, name: str, hidden: frozenset[str]) -> tuple[dict[str, str], d
 
 def wait_for_lines(file: Path, tokens: dict[str, str]) -> None:
     """Until the log has them all."""
-    wait_until(
-        f"{len(tokens)} tokens in {file.name}",
-        lambda: file.exists() and all(secret in file.read_text("utf-8", "replace") for secret in tokens.values()),
-        20,
-    )
+
+    def are_there() -> bool:
+        text = file.read_text("utf-8", "replace") if file.exists() else ""
+        return all(secret in text for secret in tokens.values())
+
+    wait_until(f"{len(tokens)} tokens in {file.name}", are_there, 20)
 
 
 def of_nginx(folder: Path) -> list[Written]:

@@ -35,7 +35,40 @@ fn synapse(start: Cursor<'_>) -> Option<Record<'_>> {
     let mut cursor = start;
     cursor.skip(b" ")?;
     let _dash = cursor.skip(b"- ");
-    cursor.rest().starts_with(b"synapse.").then(Record::default)
+    cursor.rest().starts_with(b"synapse.").then_some(())?;
+    Some(refused(cursor).unwrap_or_default())
+}
+
+/// `… <SynapseRequest at 0x1 method='GET' uri='/p' clientproto='HTTP/1.1' site='1'>
+/// SynapseError: 401 - …`, on one line: written beside the access line, in Python's quotes.
+fn refused(start: Cursor<'_>) -> Option<Record<'_>> {
+    let mut cursor = start;
+    go_behind(&mut cursor, b"Request at 0x")?;
+    go_behind(&mut cursor, b" method=")?;
+    let line = cursor.line();
+    let from = cursor.at().saturating_add(1);
+    go_behind(&mut cursor, b" uri=")?;
+    // The quote in front of the blank.
+    let method = from..cursor.at().saturating_sub(b"' uri=".len());
+    let from = cursor.at().saturating_add(1);
+    go_behind(&mut cursor, b" clientproto=")?;
+    let target = from..cursor.at().saturating_sub(b"' clientproto=".len());
+    let mut record = Record {
+        method: part(line, method, Escape::Backslash),
+        target: request::target(line, target, Escape::Backslash),
+        ..Record::default()
+    };
+    if go_behind(&mut cursor, b"> SynapseError: ").is_some() {
+        let status = cursor.word().unwrap_or_default();
+        record.status = request::status(cursor.text(&status)).and_then(|answer| answer.status);
+    }
+    Some(record)
+}
+
+fn go_behind(cursor: &mut Cursor<'_>, mark: &[u8]) -> Option<()> {
+    let at = memchr::memmem::find(cursor.rest(), mark)?;
+    cursor.forward(at.saturating_add(mark.len()));
+    Some(())
 }
 
 /// `client - site - {user} Processed request: … 200 "GET /p HTTP/1.1" "user agent" [1 dbevts]`.
@@ -114,8 +147,6 @@ fn status(text: &[u8]) -> Option<u16> {
     request::status(word.strip_suffix(b"!").unwrap_or(word))?.status
 }
 
-const CLIENT: &[u8] = b" client.address=";
-
 /// `  INFO http.server.response GET-1 - "GET /p HTTP/1.1" 200 "user agent" […] client.address=…`
 fn mas(start: Cursor<'_>) -> Option<Record<'_>> {
     let mut cursor = start;
@@ -139,8 +170,7 @@ fn mas(start: Cursor<'_>) -> Option<Record<'_>> {
     if let Some(user_agent) = cursor.string() {
         record.user_agent = part(line, user_agent, Escape::Backslash);
     }
-    if let Some(at) = memchr::memmem::find(cursor.rest(), CLIENT) {
-        cursor.forward(at.saturating_add(CLIENT.len()));
+    if go_behind(&mut cursor, b" client.address=").is_some() {
         let client = cursor.word().unwrap_or_default();
         record.client = request::address(cursor.text(&client));
     }

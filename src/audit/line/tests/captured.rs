@@ -59,6 +59,18 @@ const CASES: &[(&str, &str, Format, &str)] = &[
         Format::Envoy,
         "2026-11-22T10:00:46.8Z 192.0.2.2 GET /_matrix/client/v3/account/whoami?access%5Ftoken=SECRET 401 by curl/8.5.0",
     ),
+    (
+        "Synapse 1.163",
+        r#"2026-11-22 10:01:44,675 synapse.access.http.28521 INFO 127.0.0.1 - 28521 - {None} Processed request: 0.014sec/0.001sec ru=(0.002sec, 0.000sec) db=(0.010sec/0.000sec/1) 88B 401 "GET /_matrix/client/v3/sync?%61ccess_token=SECRET&a=1 HTTP/1.1" "Element X/24.07.2 (iPhone14,5; iOS 17.5.1; Scale/3.00)" [0 dbevts]"#,
+        Format::Synapse,
+        "2026-11-22T10:01:44.675Z 127.0.0.1 GET /_matrix/client/v3/sync?%61ccess_token=SECRET&a=1 401 by Element X/24.07.2 (iPhone14,5; iOS 17.5.1; Scale/3.00)",
+    ),
+    (
+        "Synapse 1.163, an error",
+        "2026-11-22 10:01:44,672 synapse.http.server INFO <XForwardedForRequest at 0x7f359ffdb690 method='GET' uri='/_matrix/client/v3/sync?%61ccess_token=SECRET&a=1' clientproto='HTTP/1.1' site='28521'> SynapseError: 401 - Invalid access token passed.",
+        Format::Synapse,
+        "2026-11-22T10:01:44.672Z GET /_matrix/client/v3/sync?%61ccess_token=SECRET&a=1 401",
+    ),
 ];
 
 #[test]
