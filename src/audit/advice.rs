@@ -4,7 +4,10 @@
 //! Commands are for copying, so whatever a log or a file's name has in them is quoted, and
 //! none of them has a secret in its arguments: processes show those to everybody.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use serde::Serialize;
 
@@ -29,9 +32,10 @@ pub struct Step {
 pub(in crate::audit) struct Found {
     /// Remedies for what is not known to be dead.
     remedies: BTreeSet<Remedy>,
-    /// Users of tokens that are not known to be dead, of homeserver and MAS.
-    users: BTreeSet<String>,
-    mas_users: BTreeSet<String>,
+    /// Users of tokens that are not known to be dead and the devices that somebody named, of
+    /// homeserver and MAS.
+    users: BTreeMap<String, BTreeSet<String>>,
+    mas_users: BTreeMap<String, BTreeSet<String>>,
     is_checked: bool,
 }
 
@@ -48,8 +52,17 @@ impl Found {
             Remedy::Mas => &mut self.mas_users,
             _ => return,
         };
-        for user in &row.users {
-            users.insert(user.clone());
+        // The issuer's word is better than the token's.
+        let owners = row
+            .live_user
+            .as_ref()
+            .map_or(row.users.as_slice(), std::slice::from_ref);
+        for owner in owners {
+            let devices = users.entry(owner.clone()).or_default();
+            devices.extend(row.device.clone());
+            if devices.len() > MOST {
+                devices.pop_last();
+            }
             if users.len() > MOST {
                 users.pop_last();
             }
@@ -168,13 +181,8 @@ fn log_out(found: &Found, files: &str) -> Step {
         // The token is in a file that only root can read, in the form `Authorization: Bearer …`.
         "curl -sS -X POST -H @authorization.txt 'URL/_matrix/client/v3/logout'".to_owned(),
     ];
-    let users = found.users.iter();
-    for user in users.filter(|user| user.starts_with('@')) {
-        let path = format!("/_synapse/admin/v2/users/{}", encoded(user));
-        commands.push(format!("curl -sS -H @admin.txt 'URL{path}/devices'"));
-        commands.push(format!(
-            "curl -sS -X POST -H @admin.txt --json '{{\"devices\":[\"DEVICE\"]}}' 'URL{path}/delete_devices'"
-        ));
+    for (user, devices) in &found.users {
+        commands.extend(of_user(user, devices));
     }
     Step {
         title: "Log the sessions out".to_owned(),
@@ -188,9 +196,32 @@ fn log_out(found: &Found, files: &str) -> Step {
     }
 }
 
+/// Ends the devices of a user; those that nobody named are to be looked up.
+fn of_user(user: &str, devices: &BTreeSet<String>) -> Vec<String> {
+    // Tokens of Synapse have the localpart only.
+    let user = if user.starts_with('@') {
+        encoded(user)
+    } else {
+        format!("%40{}%3ASERVER", encoded(user))
+    };
+    let url = format!("URL/_synapse/admin/v2/users/{user}");
+    let known = || serde_json::json!({ "devices": devices }).to_string();
+    let (look_up, body) = if devices.is_empty() {
+        let look_up = format!("curl -sS -H @admin.txt '{url}/devices'");
+        (Some(look_up), "{\"devices\":[\"DEVICE\"]}".to_owned())
+    } else {
+        (None, known())
+    };
+    let end = format!(
+        "curl -sS -X POST -H @admin.txt --json {} '{url}/delete_devices'",
+        shell(&body)
+    );
+    look_up.into_iter().chain([end]).collect()
+}
+
 fn mas(found: &Found) -> Step {
     let mut commands: Vec<String> = Vec::new();
-    for user in &found.mas_users {
+    for user in found.mas_users.keys() {
         let name = user.trim_start_matches('@');
         let name = shell(name.split_once(':').map_or(name, |(name, _)| name));
         commands.push(format!("mas-cli manage kill-sessions {name} --dry-run"));
@@ -272,4 +303,83 @@ fn encoded(user: &str) -> String {
         }
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_name_users_and_devices_and_nothing_runs() {
+        let devices = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let body = r#"{"devices":["DEVICE"]}"#;
+        let cases = [
+            (
+                "a user id",
+                "@a:h",
+                devices(&[]),
+                "%40a%3Ah",
+                body.to_owned(),
+            ),
+            (
+                "a localpart",
+                "a",
+                devices(&[]),
+                "%40a%3ASERVER",
+                body.to_owned(),
+            ),
+            (
+                "hostile",
+                "a'$(x)/..",
+                devices(&[]),
+                "%40a%27%24%28x%29%2F..%3ASERVER",
+                body.to_owned(),
+            ),
+            (
+                "named",
+                "@a:h",
+                devices(&["A", "B"]),
+                "%40a%3Ah",
+                r#"{"devices":["A","B"]}"#.to_owned(),
+            ),
+            (
+                "a hostile name",
+                "@a:h",
+                devices(&["'$(x)\""]),
+                "%40a%3Ah",
+                r#"{"devices":["'$(x)\""]}"#.to_owned(),
+            ),
+        ];
+        for (name, user, devices, path, body) in cases {
+            let commands = of_user(user, &devices);
+            assert_eq!(
+                commands.len(),
+                if devices.is_empty() { 2 } else { 1 },
+                "case: {name}"
+            );
+            let last = commands
+                .last()
+                .unwrap()
+                .replacen("curl", "printf '%s\n'", 1);
+            let said = std::process::Command::new("bash")
+                .args(["-c", &last])
+                .output()
+                .unwrap();
+            let said = String::from_utf8(said.stdout).unwrap();
+            let url = format!("URL/_synapse/admin/v2/users/{path}/delete_devices");
+            let expected = [
+                "-sS",
+                "-X",
+                "POST",
+                "-H",
+                "@admin.txt",
+                "--json",
+                &body,
+                &url,
+            ]
+            .join("\n")
+                + "\n";
+            assert_eq!(said, expected, "case: {name}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ import pytest
 from leaks import Logs, audit, no_token_in, write_logs
 from processes import BINARY, REPOSITORY, Child, free_port, inherited, python_of
 
+# Java programs that live for seconds need no more.
+QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 JOB = REPOSITORY / "contrib" / "spark" / "audit.py"
 
 
@@ -26,7 +28,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
     environment = {
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_NO_DAEMONIZE": "1",
+        "SPARK_DAEMON_JAVA_OPTS": QUICK,
         "SPARK_WORKER_DIR": str(folder / "work"),
         "PYSPARK_PYTHON": str(python),
         "TOKENSHIM": str(BINARY),
@@ -66,9 +68,11 @@ def test_the_report_of_two_workers_is_that_of_one_run(
     master, environment = cluster
     logs: Logs = write_logs(tmp_path, files=4, lines=1000)
     report = tmp_path / "report.json"
-    options = ["--master", master, "--conf", "spark.driver.bindAddress=127.0.0.1", "--conf", "spark.ui.enabled=false"]
+    options = ["--master", master, "--driver-java-options", QUICK, "--executor-memory", "512m"]
+    for setting in ("ui.enabled=false", "driver.bindAddress=127.0.0.1", f"executor.extraJavaOptions={QUICK}"):
+        options += ["--conf", f"spark.{setting}"]
     submit = Path(environment["SPARK_HOME"]) / "bin" / "spark-submit"
-    command = [submit, *options, "--executor-memory", "512m", JOB, logs.key, report, *logs.files]
+    command = [submit, *options, JOB, logs.key, report, *logs.files]
     done = subprocess.run(
         [str(part) for part in command],
         capture_output=True,

@@ -1,5 +1,13 @@
 //! Any split, any order: the sum is the whole, byte for byte.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::arithmetic_side_effects,
+    clippy::format_collect,
+    clippy::needless_for_each,
+    reason = "tests fail by panicking, and need not be fast"
+)]
+
 use std::{
     collections::BTreeMap,
     io::Cursor,
@@ -293,6 +301,60 @@ proptest! {
         changed[at] = byte;
         let read = Sum::default().add_all(Path::new("part"), Cursor::new(&changed));
         prop_assert!(changed == sound || read.is_err(), "byte {at}: {byte}");
+    }
+}
+
+/// The lines of a part with the end that belongs to them.
+fn signed(lines: &[String]) -> Vec<u8> {
+    use sha2::{Digest as _, Sha256};
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let hash: String = Sha256::digest(&text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let end = format!(
+        "{{\"end\":{{\"lines\":{},\"sha256\":\"{hash}\"}}}}\n",
+        lines.len()
+    );
+    (text + &end).into_bytes()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whoever writes a part may write any number and any text, and sign it.
+    #[test]
+    fn a_hostile_part_is_refused_or_reported(
+        lines in vec(seen(), 1..12),
+        at in any::<proptest::sample::Index>(),
+        with in select(vec!["0", "18446744073709551615", "9223372036854775807", "-9223372036854775808", "4294967295", "999", "\"<x>\\u0000\"", "null", "[]"]),
+    ) {
+        let lines = numbered(&lines);
+        let text = String::from_utf8(part(&lines.iter().collect::<Vec<_>>())).unwrap();
+        let mut own: Vec<String> = text.lines().map(str::to_owned).collect();
+        own.pop();
+        // Some number or text that stands behind a colon, a bracket or a comma.
+        let places: Vec<(usize, usize, usize)> = own.iter().enumerate().skip(1).flat_map(|(number, line)| {
+            let starts = line.match_indices([':', '[', ',']).map(|(at, _)| at + 1);
+            starts.filter_map(move |from| {
+                let rest = &line[from..];
+                let end = rest.find([',', ']', '}'])?;
+                (end > 0 && !rest.starts_with(['{', '['])).then_some((number, from, from + end))
+            }).collect::<Vec<_>>()
+        }).collect();
+        let (number, from, to) = places[at.index(places.len())];
+        own[number].replace_range(from..to, with);
+        let mut sum = Sum::default();
+        if sum.add_all(Path::new("part"), Cursor::new(signed(&own))).is_ok() {
+            let report = Report::of(&sum.tally, &sum.names, &meta(), None, None);
+            for format in [ReportFormat::Text, ReportFormat::Json, ReportFormat::Csv, ReportFormat::Sarif, ReportFormat::Html] {
+                let mut out = Vec::new();
+                report::write(&report, format, &mut out, false).unwrap();
+                prop_assert!(!out.contains(&0) && !String::from_utf8(out).unwrap().contains("<x>") || format != ReportFormat::Html);
+            }
+            let mut again = Vec::new();
+            write_part(&sum.tally, &sum.names, &meta(), &mut again).unwrap();
+        }
     }
 }
 

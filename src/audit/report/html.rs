@@ -13,7 +13,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::{Report, safe};
+use super::{Report, safe, text::counted};
 use crate::audit::advice::Step;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -42,6 +42,7 @@ fn page(report: &Report<'_>) -> Markup {
                 p.soft { (scope(report)) }
                 (gaps(report))
                 (figures(report))
+                @if !report.advice.is_empty() { p { a href="#now" { "What to do now" } } }
                 @if !report.order.is_empty() {
                     (tables::tokens(report))
                     (tables::days(report))
@@ -68,10 +69,10 @@ fn policy() -> String {
 fn scope(report: &Report<'_>) -> String {
     let totals = &report.totals;
     let mut text = format!(
-        "{} lines ({}) of {} files",
-        safe::number(totals.lines),
+        "{} ({}) of {}",
+        counted(totals.lines, "line"),
         safe::bytes(totals.bytes),
-        safe::number(totals.files)
+        counted(totals.files, "file")
     );
     for (word, moment) in [("since", &report.meta.since), ("until", &report.meta.until)] {
         if let Some(moment) = moment {
@@ -144,7 +145,7 @@ fn figures(report: &Report<'_>) -> Markup {
 
 fn steps(steps: &[Step]) -> Markup {
     html! {
-        h2 { "What to do now" }
+        h2 id="now" { "What to do now" }
         ol.steps {
             @for step in steps {
                 li.card {

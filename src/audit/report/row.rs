@@ -66,8 +66,8 @@ pub(in crate::audit) struct TokenRow {
     pub(super) count_elsewhere: u64,
     /// `alive`, `dead`, `unknown` or `not_checked`.
     pub(in crate::audit) state: &'static str,
-    pub(super) live_user: Option<String>,
-    pub(super) device: Option<String>,
+    pub(in crate::audit) live_user: Option<String>,
+    pub(in crate::audit) device: Option<String>,
     pub(super) state_reason: Option<String>,
     pub(super) revocation: Option<&'static str>,
     pub(super) checked_at: Option<String>,

@@ -342,7 +342,7 @@ enum Paint {
 }
 
 /// `1 line`, `2 lines`.
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {what}{plural}", number(count))
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::audit::report::safe::number;
+use crate::audit::report::safe::{number, plain};
 
 /// What a bar is made of, the worst first.
 pub(super) const PARTS: [&str; 3] = ["accepted", "unproven", "refused"];
@@ -28,7 +28,7 @@ impl Bar {
             .filter(|(_, count)| *count > 0)
             .map(|(name, count)| format!("{} {name}", number(count)))
             .collect();
-        format!("{}: {}", self.label, parts.join(", "))
+        format!("{}: {}", plain(&self.label), parts.join(", "))
     }
 }
 

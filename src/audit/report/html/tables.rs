@@ -68,8 +68,8 @@ fn token(row: &TokenRow) -> Markup {
             td.wide {
                 @if row.admin { span.tag.critical { "administration" } }
                 (few(&row.endpoints))
-                (few(&row.clients))
-                (few(&row.networks))
+                small { (joined(&row.clients)) }
+                small { (joined(&row.networks)) }
                 @if !row.networks_exact { small { "of " (about(row.networks_count, false)) " networks" } }
             }
             td.wide {
@@ -85,6 +85,18 @@ fn few(words: &[String]) -> Markup {
     html! {
         @for word in words.iter().take(MOST_DETAILS) { small { (safe::plain(word)) } }
         @if more > 0 { small { "and " (more) " more" } }
+    }
+}
+
+fn joined(words: &[String]) -> String {
+    let shown: Vec<String> = words
+        .iter()
+        .take(MOST_DETAILS)
+        .map(|word| safe::plain(word))
+        .collect();
+    match words.len().saturating_sub(MOST_DETAILS) {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
     }
 }
 
