@@ -167,12 +167,12 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_key_file() {
-        let long = file(&[b'F'; 64 * 1024 + 1], 0o600);
+        let long = file(&vec![b'F'; 64 * 1024 + 1], 0o600);
         assert!(matches!(
             Key::load(Some(long.path())),
             Err(KeyError::TooLong(_))
         ));
-        let longest = file(&[b'F'; 64 * 1024], 0o600);
+        let longest = file(&vec![b'F'; 64 * 1024], 0o600);
         assert!(Key::load(Some(longest.path())).is_ok());
         let nowhere = Key::load(Some(Path::new("/nonexistent/key")));
         assert!(matches!(nowhere, Err(KeyError::Unreadable(..))));

@@ -246,7 +246,10 @@ mod tests {
 
     use super::*;
 
-    fn parse(line: &str) -> Result<Option<(String, Option<String>, Option<String>)>, BadLine> {
+    /// Token, user, device.
+    type Read = (String, Option<String>, Option<String>);
+
+    fn parse(line: &str) -> Result<Option<Read>, BadLine> {
         let columns = Columns::parse(line.as_bytes(), false)?;
         Ok(columns.map(|columns| {
             let token = String::from_utf8(columns.token.as_ref().to_vec()).unwrap();

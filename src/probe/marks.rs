@@ -218,11 +218,9 @@ mod tests {
     fn a_token_is_found_however_it_is_dressed() {
         let marks = Marks::new().unwrap();
         let token = marks.token(7, 'a');
-        let percent: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let unicode: String = token
-            .bytes()
-            .map(|byte| format!("\\u00{byte:02X}"))
-            .collect();
+        let each = |dress: fn(u8) -> String| token.bytes().map(dress).collect::<Vec<_>>().concat();
+        let percent = each(|byte| format!("%{byte:02x}"));
+        let unicode = each(|byte| format!("\\u00{byte:02X}"));
         let rows = [
             ("plain", token.clone()),
             ("in capitals", token.to_uppercase()),

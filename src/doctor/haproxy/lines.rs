@@ -122,7 +122,7 @@ mod tests {
             ("a b # c", Some("a|b")),
             (r#"a "b # c" d"#, Some("a|b # c|d")),
             (r"a b\ c \#d", Some("a|b c|#d")),
-            (r#"a 'b\' c"#, Some(r"a|b\|c")),
+            (r"a 'b\' c", Some(r"a|b\|c")),
             ("a \"b", None),
             ("", Some("")),
         ];

@@ -209,11 +209,13 @@ fn covers(redactor: &Redactor, name: &[u8], query: &[u8]) -> Result<(), TestCase
 fn block_is_read(redactor: &Redactor, texts: &[Vec<u8>]) -> Result<(), TestCaseError> {
     let block = texts.join(&b'\n');
     let mut suspects = redactor.suspects(&block);
-    let mut at = 0;
+    let mut at = 0_usize;
     for line in block.split(|byte| *byte == b'\n') {
-        let end = at + line.len();
+        let end = at.saturating_add(line.len());
         let found = match suspects.next(at).filter(|place| *place < end) {
-            Some(place) => redactor.findings_from(line, place - at).collect(),
+            Some(place) => redactor
+                .findings_from(line, place.saturating_sub(at))
+                .collect(),
             None => Vec::new(),
         };
         prop_assert_eq!(
@@ -223,7 +225,7 @@ fn block_is_read(redactor: &Redactor, texts: &[Vec<u8>]) -> Result<(), TestCaseE
             line.escape_ascii(),
             block.escape_ascii()
         );
-        at = end + 1;
+        at = end.saturating_add(1);
     }
     Ok(())
 }
