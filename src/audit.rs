@@ -2,10 +2,10 @@
 //!
 //! # Life of a line
 //!
-//! 1. [`input`] says which files there are, in the order of time, and opens each by what it
-//!    is: plain or compressed. [`scan`] reads it in large blocks, each worker its own.
+//! 1. `input` says which files there are, in the order of time, and opens each by what it
+//!    is: plain or compressed. `scan` reads it in large blocks, each worker its own.
 //! 2. [`redact`](crate::redact) looks over a block as a whole. A line is looked at only if
-//!    something in it may be a secret: then [`line`] says what kind of line it is and what
+//!    something in it may be a secret: then [`line`](mod@line) says what kind of line it is and what
 //!    it tells of a request.
 //! 3. Each secret becomes a [`sighting`]: from here on nobody has the secret itself, only
 //!    a keyed fingerprint.

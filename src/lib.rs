@@ -51,6 +51,7 @@
 //! While you wait, the configuration may change: you end with the settings that you
 //! began with. Or the process is told to stop: then you are finished first.
 //!
+//! What was left of you in logs before there was a tokenshim, [`audit`] finds.
 //! Whether your token was left in a log of somebody on the way, [`probe`] finds out and [`doctor`]
 //! foresees; [`emit`] has the remedy. [`manual`] tells of all commands.
 //!

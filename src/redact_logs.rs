@@ -1,12 +1,12 @@
 //! The `redact` command: logs without their secrets.
 //!
 //! Three ways, for three kinds of log. A *stream* is filtered: lines come out as soon as
-//! they are complete ([`filter`]). A *rotated file* is replaced by a masked copy, which
-//! nobody can see half of ([`replace`]). A *file that is still written* is masked in its
-//! place, without a change of its length ([`live`]).
+//! they are complete (`filter`). A *rotated file* is replaced by a masked copy, which
+//! nobody can see half of (`replace`). A *file that is still written* is masked in its
+//! place, without a change of its length (`live`).
 //!
 //! All of them find what the access log's own mask finds, line by line
-//! ([`cleaner`]). A byte outside a secret never changes.
+//! (`cleaner`). A byte outside a secret never changes.
 
 mod beside;
 mod cleaner;

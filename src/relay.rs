@@ -4,7 +4,7 @@
 //! log, is told to log to a socket or a named pipe of ours. Each line is masked by the
 //! engine of [`redact`](crate::redact) before it comes near a disk.
 //!
-//! Whoever logs must never wait for us: lines go through a bounded [`queue`] to a thread
+//! Whoever logs must never wait for us: lines go through a bounded `queue` to a thread
 //! that masks and writes, and where it does not keep up they are lost, counted and reported.
 //! What the kernel drops before we have read it, nobody can count.
 
