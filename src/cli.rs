@@ -55,8 +55,9 @@ enum Command {
     },
     /// Ask a running proxy whether it answers; for containers.
     Healthcheck(Source),
-    /// Find the secrets that logs hold already: 0 if there are none, 1 if there are, 3 if
-    /// something could not be read.
+    /// Find the secrets that logs hold already.
+    ///
+    /// Exit code 0 if there are none, 1 if there are, 3 if something could not be read.
     Audit(Box<audit::options::Options>),
     /// Add partial reports of an audit up to the report of all.
     AuditMerge(merge::Arguments),

@@ -37,7 +37,9 @@ fn commands() -> Vec<String> {
     let help = String::from_utf8(tokenshim(&["--help"]).stdout).unwrap();
     let (_, rest) = help.split_once("Commands:\n").unwrap();
     let lines = rest.lines().take_while(|line| line.starts_with("  "));
+    // What is further in goes on with the text of the line before.
     let commands: Vec<_> = lines
+        .filter(|line| !line.starts_with("   "))
         .map(|line| line.split_whitespace().next().unwrap().to_owned())
         .filter(|name| name != "help")
         .collect();
