@@ -86,11 +86,11 @@ pub struct Template {
     pub is_admin: bool,
 }
 
-/// The template of `path`, the raw path as it came, without the query; `None` for
-/// what is not in the table.
+/// The template of `path`, the raw path as it came, without the query, beside what [`of`]
+/// says; no template for what is not in the table.
 ///
 /// Names only, so another method's row will do where `method` has none.
 #[must_use]
-pub fn template(method: &[u8], path: &[u8]) -> Option<Template> {
-    TABLE.template(method, path)
+pub fn with_template(method: &[u8], path: &[u8]) -> (Endpoint, Option<Template>) {
+    TABLE.find_row(method, path)
 }

@@ -20,8 +20,8 @@ const HOT: &[u8] = b"/_matrix/client/";
 pub(super) struct Table {
     /// The first is the root. Nodes name each other by position.
     nodes: Vec<Node>,
-    /// The path of each row as the table writes it.
-    paths: Vec<&'static str>,
+    /// What reports say of each row.
+    rows: Vec<Template>,
     /// Lines that were not understood. A test keeps this at none.
     skipped: usize,
     /// The node behind [`HOT`].
@@ -63,7 +63,7 @@ struct Answers {
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     endpoint: Endpoint,
-    /// The row's place among the paths.
+    /// The row's place among all.
     row: u16,
 }
 
@@ -71,7 +71,7 @@ impl Table {
     pub(super) fn parse(text: &'static str) -> Self {
         let mut table = Self {
             nodes: vec![Node::default()],
-            paths: Vec::new(),
+            rows: Vec::new(),
             skipped: 0,
             hot: None,
         };
@@ -100,9 +100,12 @@ impl Table {
     fn add(&mut self, row: &Row) -> Option<()> {
         let answer = Answer {
             endpoint: row.endpoint,
-            row: u16::try_from(self.paths.len()).ok()?,
+            row: u16::try_from(self.rows.len()).ok()?,
         };
-        self.paths.push(row.path);
+        self.rows.push(Template {
+            text: row.path,
+            is_admin: row.path.split('/').any(|segment| segment == "admin"),
+        });
         let mut at = 0;
         let mut rest = Some(row.path.strip_prefix('/')?);
         while let Some(path) = rest {
@@ -150,33 +153,26 @@ impl Table {
 
     pub(super) fn find(&self, method: &[u8], path: &[u8]) -> Endpoint {
         let method = Method::of(method);
-        let found = self
-            .answer(path, method)
-            .map_or(Endpoint::UNLISTED, |answer| answer.endpoint);
-        if method == Method::Options {
-            without_requirement(found)
-        } else {
-            found
-        }
+        endpoint(self.answer(path, method), method)
     }
 
-    /// The row for `path`; of another method if only that says more than a prefix.
-    pub(super) fn template(&self, method: &[u8], path: &[u8]) -> Option<Template> {
+    /// The same, and the row for `path`; of another method if only that says more than a
+    /// prefix.
+    pub(super) fn find_row(&self, method: &[u8], path: &[u8]) -> (Endpoint, Option<Template>) {
         const OTHERS: [Method; 4] = [Method::Get, Method::Post, Method::Put, Method::Delete];
-        let text = |answer: Answer| self.paths.get(usize::from(answer.row)).copied();
-        let own = self.answer(path, Method::of(method)).and_then(text);
-        let is_whole = |text: &&str| !text.ends_with('*');
-        let text = own.filter(is_whole).or_else(|| {
+        let method = Method::of(method);
+        let answer = self.answer(path, method);
+        let row = |answer: Answer| self.rows.get(usize::from(answer.row)).copied();
+        let own = answer.and_then(row);
+        let is_whole = |row: &Template| !row.text.ends_with('*');
+        let row = own.filter(is_whole).or_else(|| {
             let others = OTHERS.into_iter();
             others
-                .filter_map(|method| self.answer(path, method).and_then(text))
+                .filter_map(|method| self.answer(path, method).and_then(row))
                 .find(is_whole)
                 .or(own)
-        })?;
-        Some(Template {
-            text,
-            is_admin: text.split('/').any(|segment| segment == "admin"),
-        })
+        });
+        (endpoint(answer, method), row)
     }
 
     fn answer(&self, path: &[u8], method: Method) -> Option<Answer> {
@@ -287,6 +283,15 @@ fn split(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
     match rest.split_at_checked(end) {
         Some((segment, [_, after @ ..])) => (segment, Some(after)),
         _ => (rest, None),
+    }
+}
+
+fn endpoint(answer: Option<Answer>, method: Method) -> Endpoint {
+    let found = answer.map_or(Endpoint::UNLISTED, |answer| answer.endpoint);
+    if method == Method::Options {
+        without_requirement(found)
+    } else {
+        found
     }
 }
 

@@ -35,12 +35,12 @@ impl<'r> Request<'r> {
             ),
             None => (target, &b""[..]),
         };
-        let template = requirement::template(method, path);
+        let (endpoint, template) = requirement::with_template(method, path);
         Self {
             method: Method::of(method).as_str(),
             endpoint: template.map_or("other", |template| template.text),
             is_admin: template.is_some_and(|template| template.is_admin) || is_admin(path),
-            needs_token: requirement::of(method, path).class == Class::Required,
+            needs_token: endpoint.class == Class::Required,
             query,
         }
     }
