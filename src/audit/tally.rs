@@ -28,7 +28,7 @@ use names::{Adopted, Fold, Names, Set};
 pub use part::BadId;
 pub(in crate::audit) use part::{Header, Part, PartError, Reader, confidence_name, field_name};
 use sample::Sample;
-use token::{Context, Span, Token};
+use token::{Codes, Context, Span, Token};
 pub(in crate::audit) use view::{TokenView, moment};
 
 /// What a log, or a part of one, tells.
@@ -125,20 +125,26 @@ impl Tally {
 
     /// One secret in one line.
     pub fn add(&mut self, seen: &Sighting<'_>) {
-        let kind = self.names.code(Set::Kind, seen.kind);
+        let codes = Codes {
+            kind: self.names.code(Set::Kind, seen.kind),
+            family: self.names.code(Set::Family, seen.family),
+            method: self.names.code(Set::Method, seen.method),
+            endpoint: self.names.code(Set::Endpoint, seen.endpoint),
+        };
+        let Codes { kind, family, .. } = codes;
         let place = self.place(seen.id, || Token::new(seen.id, kind, seen.confidence));
-        let mut context = Context {
-            names: &mut self.names,
+        let context = Context {
+            names: &self.names,
             ranks: &self.ranks,
             is_full: self.is_full,
         };
         if let Some(token) = self.tokens.get_mut(place) {
-            token.add(seen, &mut context);
+            token.add(seen, codes, &context);
         }
         let key = ClientKey {
-            family: self.names.code(Set::Family, seen.family),
+            family,
             kind,
-            endpoint: self.names.code(Set::Endpoint, seen.endpoint),
+            endpoint: codes.endpoint,
             field: seen.field,
         };
         let is_accepted = seen.outcome == Outcome::Accepted;
@@ -249,7 +255,7 @@ impl Tally {
         let kind = codes.of(token.kind);
         let place = self.place(token.id, || Token::new(token.id, kind, token.confidence));
         let context = Context {
-            names: &mut self.names,
+            names: &self.names,
             ranks: &self.ranks,
             is_full: self.is_full,
         };

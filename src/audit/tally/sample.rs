@@ -13,7 +13,10 @@ pub(in crate::audit) struct Sample<const K: usize>(SmallVec<[u64; 2]>);
 impl<const K: usize> Sample<K> {
     pub(in crate::audit) fn put(&mut self, value: u64) {
         let hash = mix(value);
-        // Nearly always it is one of them already, or larger than all of them.
+        // Nearly always it is larger than all of them, or one of them already.
+        if self.0.len() >= K && self.0.last().is_some_and(|last| mix(*last) < hash) {
+            return;
+        }
         let place = self.0.partition_point(|known| mix(*known) < hash);
         if place >= K || self.0.get(place) == Some(&value) {
             return;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use smallvec::SmallVec;
 
 use super::{
-    names::{Adopted, Names, Set},
+    names::{Adopted, Names},
     network,
     sample::Sample,
 };
@@ -120,7 +120,7 @@ impl Token {
         }
     }
 
-    pub(super) fn add(&mut self, seen: &Sighting<'_>, to: &mut Context<'_>) {
+    pub(super) fn add(&mut self, seen: &Sighting<'_>, codes: Codes, to: &Context<'_>) {
         self.count = self.count.saturating_add(1);
         match seen.outcome {
             Outcome::Accepted => self.accepted = self.accepted.saturating_add(1),
@@ -128,18 +128,13 @@ impl Token {
             Outcome::Unproven => {}
         }
         self.span.put(seen.time);
-        let kind = to.names.code(Set::Kind, seen.kind);
-        self.call(kind, seen.confidence, to.names);
+        self.call(codes.kind, seen.confidence, to.names);
         self.mark(seen.field);
         if seen.is_admin {
             self.mark_admin(seen.outcome == Outcome::Accepted);
         }
-        for (set, word) in [
-            (Set::Family, seen.family),
-            (Set::Method, seen.method),
-            (Set::Endpoint, seen.endpoint),
-        ] {
-            self.label(to.names.code(set, word));
+        for code in [codes.family, codes.method, codes.endpoint] {
+            self.label(code);
         }
         if let Some(status) = seen.status.filter(|status| *status < 1000) {
             self.label(status);
@@ -257,9 +252,18 @@ impl Token {
     }
 }
 
+/// The words of a sighting as numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Codes {
+    pub(super) kind: u16,
+    pub(super) family: u16,
+    pub(super) method: u16,
+    pub(super) endpoint: u16,
+}
+
 /// What a token needs of the tally it is in.
 pub(super) struct Context<'t> {
-    pub(super) names: &'t mut Names,
+    pub(super) names: &'t Names,
     pub(super) ranks: &'t [u32],
     pub(super) is_full: bool,
 }
