@@ -124,7 +124,9 @@ impl<'r> Cleaner<'r> {
             self.buffer.copy_within(self.held.clone(), start);
             self.held = start..start.saturating_add(length);
         }
-        self.buffer.get_mut(self.held.end..).unwrap_or_default()
+        // Whole pages, so that the next begin with a page of the file as well.
+        let end = self.held.end.saturating_add(READ).min(self.buffer.len());
+        self.buffer.get_mut(self.held.end..end).unwrap_or_default()
     }
 
     /// Takes the first `read` bytes of the space as input.
