@@ -125,18 +125,20 @@ fn kept<'q>(text: &'q [u8], names: &Names) -> Vec<(&'q [u8], Option<&'q [u8]>)> 
         .collect()
 }
 
-/// A block of lines: none is passed over in which there is something, and each is read from
-/// its first suspect on as it is from its start.
+/// A block of lines: each is read from suspect to suspect as it is alone, and what it holds
+/// is the same.
 fn in_blocks(block: &[u8]) {
     let redactor = redact::Redactor::default();
     let mut suspects = redactor.suspects(block);
     let mut at = 0;
     for line in block.split(|byte| *byte == b'\n') {
         let end = at + line.len();
-        let found = match suspects.next(at).filter(|place| *place < end) {
-            Some(place) => redactor.findings_from(line, place - at).collect(),
-            None => Vec::new(),
-        };
+        let mut next = |from| suspects.next(at + from).filter(|place| *place < end);
+        let mut next = |from| next(from).map(|place| place - at);
+        let found: Vec<_> = redactor
+            .findings_among(line, &mut next)
+            .map(|finding| finding.classified(line))
+            .collect();
         assert_eq!(found, redactor.find(line), "a line of a block");
         for finding in found {
             assert!(!finding.decoded(line).is_empty(), "nothing is left decoded");

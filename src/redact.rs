@@ -32,6 +32,7 @@ mod unit;
 mod value;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::{LazyLock, OnceLock};
 
 use block::{Block, Places};
@@ -107,14 +108,21 @@ impl Redactor {
     /// The same, one at a time and without allocating.
     #[must_use]
     pub fn findings<'a>(&'a self, text: &'a [u8]) -> Findings<'a> {
-        self.scan(text, None, true)
+        self.scan(text, self.all(text), true)
     }
 
-    /// The same for one line of a block that [`suspects`](Self::suspects) looked over: its
-    /// first suspect is at `first` of the line.
+    /// The same for one line of a block, all of whose [`suspects`](Self::suspects) `next`
+    /// gives: the first at or behind a place of the line, which never goes back.
+    ///
+    /// What a name gave away is not looked at for the shape of a token: that is for
+    /// [`Finding::classified`], if somebody asks.
     #[must_use]
-    pub fn findings_from<'a>(&'a self, line: &'a [u8], first: usize) -> Findings<'a> {
-        self.scan(line, Some(first), true)
+    pub fn findings_among<'a>(
+        &'a self,
+        line: &'a [u8],
+        next: &'a mut dyn FnMut(usize) -> Option<usize>,
+    ) -> Findings<'a> {
+        self.scan(line, Next::Given(next), false)
     }
 
     /// The places of a large block of lines that may belong to a secret. A line without
@@ -128,17 +136,20 @@ impl Redactor {
             .get_or_init(|| Block::new(self.names.fragments()));
         Suspects(match quick {
             Some(search) => Search::Quick(Places::new(search, block)),
-            None => Search::Plain(self.prefilter.candidates(block, None)),
+            None => Search::Plain(self.prefilter.candidates(block)),
         })
+    }
+
+    fn all<'a>(&'a self, text: &'a [u8]) -> Next<'a> {
+        Next::All(self.prefilter.candidates(text))
     }
 
     fn scan<'a>(
         &'a self,
         text: &'a [u8],
-        given: Option<usize>,
+        candidates: Next<'a>,
         is_classified: bool,
     ) -> Findings<'a> {
-        let candidates = self.prefilter.candidates(text, given);
         Findings {
             redactor: self,
             candidates,
@@ -152,7 +163,7 @@ impl Redactor {
     /// `text` with each finding replaced by [`MASK`]; borrowed if there is none.
     #[must_use]
     pub fn mask<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        let mut findings = self.scan(text, None, false);
+        let mut findings = self.scan(text, self.all(text), false);
         let Some(first) = findings.next() else {
             return Cow::Borrowed(text);
         };
@@ -163,7 +174,7 @@ impl Redactor {
 
     /// Appends what [`mask`](Self::mask) would return.
     pub fn mask_into(&self, text: &[u8], out: &mut Vec<u8>) {
-        write_masked(text, self.scan(text, None, false), out);
+        write_masked(text, self.scan(text, self.all(text), false), out);
     }
 }
 
@@ -202,13 +213,38 @@ impl Suspects<'_> {
 #[derive(Debug)]
 pub struct Findings<'a> {
     redactor: &'a Redactor,
-    candidates: Candidates<'a>,
+    candidates: Next<'a>,
     text: &'a [u8],
     is_classified: bool,
     /// Made for the first candidate: most texts have none.
     source: Option<Source<'a>>,
     /// Everything before is done with.
     at: usize,
+}
+
+/// Where the candidates come from.
+enum Next<'a> {
+    All(Candidates<'a>),
+    Given(&'a mut dyn FnMut(usize) -> Option<usize>),
+}
+
+impl Next<'_> {
+    /// The first at or behind `from`.
+    fn next(&mut self, from: usize) -> Option<usize> {
+        match self {
+            Self::All(candidates) => candidates.next(from),
+            Self::Given(next) => next(from),
+        }
+    }
+}
+
+impl fmt::Debug for Next<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All(candidates) => candidates.fmt(f),
+            Self::Given(_) => f.write_str("Given"),
+        }
+    }
 }
 
 impl Iterator for Findings<'_> {

@@ -5,6 +5,7 @@
 
 mod chunk;
 mod eye;
+mod known;
 mod lines;
 mod request;
 #[cfg(test)]

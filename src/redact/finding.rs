@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range};
 
 use super::{
     placeholder,
-    token::{Checksum, Token},
+    token::{self, Checksum, Token},
     unit,
 };
 
@@ -78,9 +78,29 @@ impl Finding {
     /// Whether it is no secret but what somebody wrote in the place of one.
     ///
     /// [`mask`](super::mask) masks it all the same: it does not decide what is harmless.
+    /// Nothing that has the shape of a token looks like one, classified or not.
     #[must_use]
     pub fn is_placeholder(&self, text: &[u8]) -> bool {
         self.kind.token().is_none() && placeholder::is_one(&self.decoded(text))
+    }
+
+    /// What its name says of it, if anything.
+    #[must_use]
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        self.name
+    }
+
+    /// The same with the token that its value is, if that has the shape of one.
+    #[must_use]
+    pub fn classified(self, text: &[u8]) -> Self {
+        let token = || text.get(self.span.clone()).and_then(token::alone);
+        let kind = match self.kind {
+            Kind::Parameter(None) => Kind::Parameter(token()),
+            Kind::Field(None) => Kind::Field(token()),
+            Kind::Authorization(None) => Kind::Authorization(token()),
+            known => known,
+        };
+        Self { kind, ..self }
     }
 
     /// The same with what its name says of it.

@@ -85,12 +85,11 @@ impl Prefilter {
         }
     }
 
-    /// The candidates in `text`: the `given` one and what is behind it, or all of them.
-    pub(super) fn candidates<'a>(&'a self, text: &'a [u8], given: Option<usize>) -> Candidates<'a> {
+    /// The candidates in `text`.
+    pub(super) fn candidates<'a>(&'a self, text: &'a [u8]) -> Candidates<'a> {
         Candidates {
             prefilter: self,
             text,
-            given,
             plain: None,
         }
     }
@@ -171,7 +170,6 @@ fn next_escape(text: &[u8]) -> Option<usize> {
 pub(super) struct Candidates<'a> {
     prefilter: &'a Prefilter,
     text: &'a [u8],
-    given: Option<usize>,
     /// The next one that is not encoded, or the end; searched once, not again
     /// for each encoded one before it.
     plain: Option<usize>,
@@ -180,9 +178,6 @@ pub(super) struct Candidates<'a> {
 impl Candidates<'_> {
     /// The first candidate at or behind `from`.
     pub(super) fn next(&mut self, from: usize) -> Option<usize> {
-        if let Some(given) = self.given.take() {
-            return Some(given);
-        }
         let plain = match self.plain {
             Some(at) if at >= from => at,
             _ => self

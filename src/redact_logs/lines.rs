@@ -20,7 +20,11 @@ pub(super) fn find(redactor: &Redactor, block: &[u8], mut found: impl FnMut(Rang
         let end =
             memchr::memchr(b'\n', behind).map_or(block.len(), |feed| hit.saturating_add(feed));
         let line = block.get(begin..end).unwrap_or_default();
-        for finding in redactor.findings_from(line, hit.saturating_sub(begin)) {
+        let mut next = |from: usize| {
+            let hit = suspects.next(begin.saturating_add(from))?;
+            (hit < end).then(|| hit.saturating_sub(begin))
+        };
+        for finding in redactor.findings_among(line, &mut next) {
             let place = |at: usize| begin.saturating_add(at);
             found(place(finding.span.start)..place(finding.span.end));
         }

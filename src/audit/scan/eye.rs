@@ -4,11 +4,16 @@ use std::{collections::HashMap, ops::Range};
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Found, Search, lines::Piece, request::Request};
+use super::{
+    Found, Search,
+    known::{Known, Memory},
+    lines::Piece,
+    request::Request,
+};
 use crate::{
     audit::{
         line::{Field, LineReader, Record, family_of},
-        sighting::{Place, Sighting, TokenId},
+        sighting::{Place, Sighting},
         tally::Tally,
         verify_live::Held,
     },
@@ -20,6 +25,7 @@ pub(in crate::audit) struct Eye<'s> {
     search: &'s Search<'s>,
     lines: LineReader,
     families: Families,
+    memory: Memory,
     /// What was found so far.
     pub(in crate::audit) tally: Tally,
     /// The tokens themselves, where somebody is to be asked about them.
@@ -32,6 +38,7 @@ impl<'s> Eye<'s> {
             search,
             lines: search.lines.clone(),
             families: Families::default(),
+            memory: Memory::default(),
             tally: search.tally.clone(),
             held: Held::new(),
         }
@@ -55,8 +62,9 @@ impl<'s> Eye<'s> {
                 place.line = first.saturating_add(ends).saturating_add(rest);
             }
             Piece::Part { text, own, is_last } => {
-                if let Some(first) = self.search.redactor.suspects(text).next(0) {
-                    self.line(*place, text, first, own);
+                let mut suspects = self.search.redactor.suspects(text);
+                if suspects.next(0).is_some() {
+                    self.line(*place, text, &mut |from| suspects.next(from), own);
                 }
                 place.line = place.line.saturating_add(u64::from(*is_last));
             }
@@ -79,34 +87,45 @@ impl<'s> Eye<'s> {
         let mut counted = 0;
         let mut from = 0;
         while let Some(found) = suspects.next(from) {
-            let text = line_around(block, found);
-            ends = ends.saturating_add(count(block, counted..text.start));
-            counted = text.start;
-            from = text.end;
+            let whole = line_around(block, found);
+            ends = ends.saturating_add(count(block, counted..whole.start));
+            counted = whole.start;
+            from = whole.end;
             let place = Place {
                 input,
                 line: ends.saturating_add(*first_number.get_or_insert_with(&mut *first_line)),
             };
-            let first = found.saturating_sub(text.start);
-            let text = block.get(text).unwrap_or_default();
-            self.line(place, text, first, &(0..text.len()));
+            let text = block.get(whole.clone()).unwrap_or_default();
+            let mut next = |from: usize| {
+                let found = suspects.next(whole.start.saturating_add(from))?;
+                (found < whole.end).then(|| found.saturating_sub(whole.start))
+            };
+            self.line(place, text, &mut next, &(0..text.len()));
         }
         (ends, counted)
     }
 
-    /// Looks at one line, whose first suspect is at `first`; only what begins in `own`
-    /// counts.
-    fn line(&mut self, place: Place, text: &[u8], first: usize, own: &Range<usize>) {
+    /// Looks at one line, whose suspects `next` gives; only what begins in `own` counts.
+    fn line(
+        &mut self,
+        place: Place,
+        text: &[u8],
+        next: &mut dyn FnMut(usize) -> Option<usize>,
+        own: &Range<usize>,
+    ) {
         // Who copies a log and truncates it leaves a hole where its writer goes on.
         let hole = text.iter().take_while(|byte| **byte == 0).count();
         let line = text.get(hole..).unwrap_or_default();
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let first = first.saturating_sub(hole);
+        let mut next = |from: usize| {
+            let found = next(from.saturating_add(hole))?.checked_sub(hole)?;
+            (found < line.len()).then_some(found)
+        };
         let search = self.search;
         let mut found = search
             .redactor
-            .findings_from(line, first)
+            .findings_among(line, &mut next)
             .filter(|finding| own.contains(&finding.span.start.saturating_add(hole)))
             .filter(|finding| !finding.is_placeholder(line))
             .peekable();
@@ -156,18 +175,22 @@ impl<'s> Eye<'s> {
         finding: &Finding,
     ) {
         let secret = finding.decoded(line);
-        let localpart = localpart(finding, &secret);
-        let (id, kind) = self.identify(finding, line, &secret, localpart.as_deref());
-        if self.search.is_kept && Held::wants(kind) {
-            self.held.keep(id, &secret);
+        let search = self.search;
+        let known = self.memory.of(finding, line, || {
+            let finding = finding.clone().classified(line);
+            identify(search, &finding, line, &secret)
+        });
+        if search.is_kept && Held::wants(known.kind) {
+            self.held.keep(known.id, &secret);
         }
         let field = record.field_at(finding.span.start);
         let named = record.user.as_ref().map(|user| &*user.text);
         let sighting = Sighting {
-            id,
-            kind,
-            confidence: finding.confidence(),
-            user: localpart
+            id: known.id,
+            kind: known.kind,
+            confidence: known.confidence,
+            user: known
+                .user
                 .as_deref()
                 .or(named)
                 .and_then(|user| str::from_utf8(user).ok()),
@@ -183,37 +206,36 @@ impl<'s> Eye<'s> {
             outcome: request.outcome(record.status, way(finding, field), &secret),
         };
         self.tally.add(&sighting);
-        if let Some(told) = &self.search.told {
+        if let Some(told) = &search.told {
             told.see(&sighting);
         }
     }
+}
 
-    /// Under which name a secret is known, and what it is.
-    ///
-    /// Of a token that was cut nobody can say which one it is: those of one user and kind
-    /// count as one.
-    fn identify(
-        &self,
-        finding: &Finding,
-        line: &[u8],
-        secret: &[u8],
-        localpart: Option<&[u8]>,
-    ) -> (TokenId, &'static str) {
-        let key = self.search.key;
-        if let Some(kind) = finding.cut_name(line) {
+/// Under which name a secret is known, and what it is.
+///
+/// Of a token that was cut nobody can say which one it is: those of one user and kind
+/// count as one.
+fn identify(search: &Search<'_>, finding: &Finding, line: &[u8], secret: &[u8]) -> Known {
+    let user = localpart(finding, secret).map(Vec::into_boxed_slice);
+    let (id, kind) = match finding.cut_name(line) {
+        Some(kind) => {
+            let user = user.as_deref().unwrap_or_default();
             // No token has a space.
-            let what = [
-                b"cut ",
-                kind.as_bytes(),
-                b" ",
-                localpart.unwrap_or_default(),
-            ]
-            .concat();
-            return (key.id(&what), kind);
+            let what = [b"cut ", kind.as_bytes(), b" ", user].concat();
+            (search.key.id(&what), kind)
         }
-        let id = key.id(secret);
-        let registered = self.search.registrations.kind_of(id);
-        (id, registered.unwrap_or_else(|| finding.kind_name()))
+        None => {
+            let id = search.key.id(secret);
+            let registered = search.registrations.kind_of(id);
+            (id, registered.unwrap_or_else(|| finding.kind_name()))
+        }
+    };
+    Known {
+        id,
+        kind,
+        confidence: finding.confidence(),
+        user,
     }
 }
 

@@ -204,20 +204,20 @@ fn covers(redactor: &Redactor, name: &[u8], query: &[u8]) -> Result<(), TestCase
     Ok(())
 }
 
-/// A line without a suspect has no finding, and of another the first suspect is enough to
-/// know where to begin.
+/// A line without a suspect has no finding, and of another its suspects are enough to know
+/// where to read.
 fn block_is_read(redactor: &Redactor, texts: &[Vec<u8>]) -> Result<(), TestCaseError> {
     let block = texts.join(&b'\n');
     let mut suspects = redactor.suspects(&block);
     let mut at = 0_usize;
     for line in block.split(|byte| *byte == b'\n') {
         let end = at.saturating_add(line.len());
-        let found = match suspects.next(at).filter(|place| *place < end) {
-            Some(place) => redactor
-                .findings_from(line, place.saturating_sub(at))
-                .collect(),
-            None => Vec::new(),
-        };
+        let mut next = |from| suspects.next(at.saturating_add(from)).filter(|place| *place < end);
+        let mut next = |from| next(from).map(|place| place.saturating_sub(at));
+        let found: Vec<_> = redactor
+            .findings_among(line, &mut next)
+            .map(|finding| finding.classified(line))
+            .collect();
         prop_assert_eq!(
             found,
             redactor.find(line),
