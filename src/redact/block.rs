@@ -132,7 +132,7 @@ fn together(threes: &[Needle], prefixes: &[Needle]) -> Buckets {
     let mut buckets = encoded(threes, prefixes, |high, low| match (high, low) {
         (b'4' | b'6', _) => 5,
         (b'7', b'0'..=b'9') => 7,
-        (b'5' | b'7', _) | (b'u' | b'x', _) => 6,
+        (b'5' | b'7' | b'u' | b'x', _) => 6,
         _ => 2,
     });
     for (place, three) in threes.iter().enumerate() {

@@ -218,18 +218,15 @@ impl<'s> Eye<'s> {
 /// count as one.
 fn identify(search: &Search<'_>, finding: &Finding, line: &[u8], secret: &[u8]) -> Known {
     let user = localpart(finding, secret).map(Vec::into_boxed_slice);
-    let (id, kind) = match finding.cut_name(line) {
-        Some(kind) => {
-            let user = user.as_deref().unwrap_or_default();
-            // No token has a space.
-            let what = [b"cut ", kind.as_bytes(), b" ", user].concat();
-            (search.key.id(&what), kind)
-        }
-        None => {
-            let id = search.key.id(secret);
-            let registered = search.registrations.kind_of(id);
-            (id, registered.unwrap_or_else(|| finding.kind_name()))
-        }
+    let (id, kind) = if let Some(kind) = finding.cut_name(line) {
+        let user = user.as_deref().unwrap_or_default();
+        // No token has a space.
+        let what = [b"cut ", kind.as_bytes(), b" ", user].concat();
+        (search.key.id(&what), kind)
+    } else {
+        let id = search.key.id(secret);
+        let registered = search.registrations.kind_of(id);
+        (id, registered.unwrap_or_else(|| finding.kind_name()))
     };
     Known {
         id,
