@@ -212,7 +212,11 @@ fn block_is_read(redactor: &Redactor, texts: &[Vec<u8>]) -> Result<(), TestCaseE
     let mut at = 0_usize;
     for line in block.split(|byte| *byte == b'\n') {
         let end = at.saturating_add(line.len());
-        let mut next = |from| suspects.next(at.saturating_add(from)).filter(|place| *place < end);
+        let mut next = |from| {
+            suspects
+                .next(at.saturating_add(from))
+                .filter(|place| *place < end)
+        };
         let mut next = |from| next(from).map(|place| place.saturating_sub(at));
         let found: Vec<_> = redactor
             .findings_among(line, &mut next)
