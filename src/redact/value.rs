@@ -144,9 +144,25 @@ fn plain_end(source: Source<'_>, from: usize, sign: Unit, around: Around) -> usi
 
 /// Bytes that may close a value, or begin the spelling of one that does.
 fn is_notable(byte: u8) -> bool {
-    !(byte.is_ascii_alphanumeric()
-        || byte >= 0x80
-        || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=' | b':'))
+    static NOTABLE: [bool; 256] = notable();
+    NOTABLE.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "runs at compile time only"
+)]
+const fn notable() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        let is_own = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=' | b':');
+        table[byte as usize] = !is_own;
+        byte += 1;
+    }
+    table
 }
 
 fn closes(unit: Unit, sign: Unit, around: Around) -> bool {

@@ -14,8 +14,8 @@ use crate::{
     redact::{Confidence, Finding, Kind},
 };
 
-/// Spellings that are remembered, a power of two.
-const PLACES: usize = 1 << 15;
+/// Spellings that are remembered: as many as two bytes of a hash can tell apart.
+const PLACES: usize = 1 << 16;
 
 /// The longest of them: attackers make up their own.
 const LONGEST: usize = 256;
@@ -78,7 +78,7 @@ impl Memory {
         }
         // The low bits are as good as any.
         let [low, middle, ..] = self.hasher.hash_one(raw).to_le_bytes();
-        let place = usize::from(u16::from_le_bytes([low, middle])) % PLACES;
+        let place = usize::from(u16::from_le_bytes([low, middle]));
         let Some(place) = self.places.get_mut(place) else {
             return self.other.insert(tell());
         };
