@@ -64,7 +64,8 @@ impl<'s> Eye<'s> {
             Piece::Part { text, own, is_last } => {
                 let mut suspects = self.search.redactor.suspects(text);
                 if suspects.next(0).is_some() {
-                    self.line(*place, text, &mut |from| suspects.next(from), own);
+                    let here = *place;
+                    self.line(&mut || here, text, &mut |from| suspects.next(from), own);
                 }
                 place.line = place.line.saturating_add(u64::from(*is_last));
             }
@@ -88,19 +89,21 @@ impl<'s> Eye<'s> {
         let mut from = 0;
         while let Some(found) = suspects.next(from) {
             let whole = line_around(block, found);
-            ends = ends.saturating_add(count(block, counted..whole.start));
-            counted = whole.start;
             from = whole.end;
-            let place = Place {
-                input,
-                line: ends.saturating_add(*first_number.get_or_insert_with(&mut *first_line)),
+            // Most suspects are none: their lines need no number.
+            let mut place = || {
+                ends = ends.saturating_add(count(block, counted..whole.start));
+                counted = whole.start;
+                let first = *first_number.get_or_insert_with(&mut *first_line);
+                let line = ends.saturating_add(first);
+                Place { input, line }
             };
             let text = block.get(whole.clone()).unwrap_or_default();
             let mut next = |from: usize| {
                 let found = suspects.next(whole.start.saturating_add(from))?;
                 (found < whole.end).then(|| found.saturating_sub(whole.start))
             };
-            self.line(place, text, &mut next, &(0..text.len()));
+            self.line(&mut place, text, &mut next, &(0..text.len()));
         }
         (ends, counted)
     }
@@ -108,7 +111,7 @@ impl<'s> Eye<'s> {
     /// Looks at one line, whose suspects `next` gives; only what begins in `own` counts.
     fn line(
         &mut self,
-        place: Place,
+        place: &mut dyn FnMut() -> Place,
         text: &[u8],
         next: &mut dyn FnMut(usize) -> Option<usize>,
         own: &Range<usize>,
@@ -139,6 +142,7 @@ impl<'s> Eye<'s> {
         {
             return;
         }
+        let place = place();
         let request = Request::of(&record);
         let family = self.families.of(&record);
         let mut crossing = None;
