@@ -100,10 +100,7 @@ fn v4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0_u8; 4];
     for octet in &mut octets {
         let digits = parts.next()?;
-        if !matches!(
-            digits,
-            [b'0'] | [b'1'..=b'9'] | [b'1'..=b'9', _] | [b'1'..=b'9', _, _]
-        ) {
+        if digits.len() > 3 || !matches!(digits, [b'0'] | [b'1'..=b'9', ..]) {
             return None;
         }
         for digit in digits {
