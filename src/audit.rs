@@ -19,7 +19,7 @@
 pub mod advice;
 pub mod baseline;
 mod follow;
-mod input;
+pub(crate) mod input;
 pub mod key;
 pub mod line;
 pub mod live_set;

@@ -13,7 +13,7 @@ use crate::{
     config::{self, Config, Flags, Sources},
     demo, doctor, emit,
     exit::{self, Failure},
-    fingerprint, hash_token, healthcheck, manual, probe, redact_logs, relay, serve,
+    fingerprint, hash_token, healthcheck, manual, probe, redact, redact_logs, relay, serve,
 };
 
 /// Moves Matrix access tokens out of URLs and keeps them out of logs.
@@ -117,10 +117,13 @@ pub fn run() -> u8 {
 /// One line for each cause.
 fn report(failure: &Failure) {
     let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "tokenshim: {failure}");
+    // A path that is named may be that of a page, saved with the token of its URL.
+    let masked =
+        |text: String| String::from_utf8_lossy(&redact::mask(text.as_bytes())).into_owned();
+    let _ = writeln!(stderr, "tokenshim: {}", masked(failure.to_string()));
     let mut cause = std::error::Error::source(failure);
     while let Some(error) = cause {
-        let _ = writeln!(stderr, "  because: {error}");
+        let _ = writeln!(stderr, "  because: {}", masked(error.to_string()));
         cause = error.source();
     }
 }

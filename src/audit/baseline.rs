@@ -51,9 +51,6 @@ pub enum BaselineError {
         path: PathBuf,
         /// Which line.
         line: u64,
-        #[source]
-        /// Why.
-        source: Option<serde_json::Error>,
     },
     /// Its ids mean nothing here.
     #[error(
@@ -103,13 +100,13 @@ impl Baseline {
             if text.trim_ascii().is_empty() {
                 continue;
             }
-            let wrong = |source| BaselineError::Line {
+            // The parser's own words would quote the line, and it may hold anything.
+            let wrong = || BaselineError::Line {
                 path: path.to_owned(),
                 line,
-                source,
             };
-            let entry: Line = serde_json::from_slice(&text).map_err(|error| wrong(Some(error)))?;
-            let theirs = entry.key_id.ok_or_else(|| wrong(None))?;
+            let entry: Line = serde_json::from_slice(&text).map_err(|_| wrong())?;
+            let theirs = entry.key_id.ok_or_else(wrong)?;
             if theirs != key_id {
                 return Err(BaselineError::OtherKey {
                     path: path.to_owned(),
@@ -120,9 +117,9 @@ impl Baseline {
             }
             // The line of totals has none.
             let Some(id) = entry.id else { continue };
-            let id = id.parse().map_err(|_| wrong(None))?;
+            let id = id.parse().map_err(|_| wrong())?;
             let expires = match entry.expires.map(|day| day.parse::<Date>()) {
-                Some(Err(_)) => return Err(wrong(None)),
+                Some(Err(_)) => return Err(wrong()),
                 Some(Ok(last)) => Some(last),
                 None => None,
             };

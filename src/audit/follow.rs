@@ -225,7 +225,14 @@ impl Reading {
             let read = self
                 .lines
                 .read(&mut source, &mut |piece| eye.piece(&mut place, &piece))?;
-            if read == 0 || watch.is_stopped() {
+            if read == 0 {
+                break;
+            }
+            if watch.is_stopped() {
+                if self.at < self.file.metadata()?.len() {
+                    let why = "interrupted before its end was read".to_owned();
+                    eye.tally.incomplete(Some(input), why);
+                }
                 break;
             }
         }

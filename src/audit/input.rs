@@ -3,7 +3,7 @@
 //! Names say nothing of the content: that begins with what it is. Whatever cannot be read
 //! is named, be it a file without permission or an archive; nothing is left out in silence.
 
-mod content;
+pub(crate) mod content;
 mod patience;
 mod rotation;
 #[cfg(test)]
@@ -23,6 +23,7 @@ use patience::Patient;
 pub(in crate::audit) use rotation::is_rotated;
 
 use super::scan::Watch;
+use crate::redact;
 
 /// A stream of bytes that a worker takes with it.
 pub(in crate::audit) type Raw = Box<dyn Read + Send>;
@@ -113,7 +114,7 @@ impl Walk {
         }
     }
 
-    /// Everything below, but for what is no file; links to directories are left alone.
+    /// Everything below, but for what is no file; links are followed, each folder once.
     fn directory(&mut self, path: &Path, found: &Metadata) {
         if !self.seen.insert((found.dev(), found.ino())) {
             return;
@@ -127,12 +128,11 @@ impl Walk {
             let path = entry.path();
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
             match fs::metadata(&path) {
-                Ok(found) if found.is_dir() && is_link => {}
                 Ok(found) if found.is_dir() => self.directory(&path, &found),
                 Ok(found) if found.is_file() => self.file(&path, &found),
                 // A socket or a device; a link into nothing holds nothing.
                 Ok(_) => {}
-                Err(_) if is_link => {}
+                Err(error) if is_link && error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => self.problem(&path, &error),
             }
         }
@@ -144,7 +144,7 @@ impl Walk {
         }
         if self.seen.insert((found.dev(), found.ino())) {
             self.listed.inputs.push(Input {
-                name: path.display().to_string(),
+                name: shown(path),
                 source: Source::File(path.to_owned()),
                 size: if found.is_file() { found.len() } else { 0 },
             });
@@ -152,11 +152,17 @@ impl Walk {
     }
 
     fn problem(&mut self, path: &Path, error: &io::Error) {
-        let path = path.display();
+        let path = shown(path);
         self.listed
             .problems
             .push(format!("{path} cannot be read: {error}"));
     }
+}
+
+/// A path for people: the name of a page that was saved may hold its URL's token.
+fn shown(path: &Path) -> String {
+    let path = path.display().to_string();
+    String::from_utf8_lossy(&redact::mask(path.as_bytes())).into_owned()
 }
 
 impl Input {

@@ -293,7 +293,6 @@ impl Coverage {
             (None, NAMELESS) if !has_registrations => {
                 "not in the live set, but it may be an application service's: give --registration"
             }
-            (None, NAMELESS) if !kinds.is_empty() => return (State::Dead, GONE),
             (None, _) if kinds.contains(kind) => return (State::Dead, GONE),
             (None, _) => {
                 "not in the live set, which has no tokens of this kind: it may be from another database"

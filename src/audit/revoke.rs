@@ -79,7 +79,14 @@ async fn log_out(
         Err(why) => format!("logout: the homeserver {why}"),
     };
     let (end, state, reason) = match asker.whoami(token).await {
-        Said::Dead { .. } => (Revocation::Revoked, State::Dead, None),
+        Said::Dead { soft_logout: false } => (Revocation::Revoked, State::Dead, None),
+        Said::Dead { soft_logout: true } => (
+            Revocation::Unknown,
+            State::Dead,
+            Some(format!(
+                "{answer}; the token has expired, and its session may live on"
+            )),
+        ),
         Said::Alive { .. } => (
             Revocation::StillAlive,
             State::Alive,

@@ -137,9 +137,9 @@ impl<'p> Beside<'p> {
         sys::futimens(&self.file, &times).map_err(|error| cannot("its times")(error.into()))
     }
 
-    /// Puts it in the place of the old file, for good: no crash undoes it.
+    /// Puts it in the place of the old file, for good: no crash undoes it, if what is in it
+    /// was synced before.
     pub(super) fn take_place(self) -> io::Result<()> {
-        self.file.sync_all()?;
         let parent = self.parent;
         let room = if let Some(room) = self.room {
             room

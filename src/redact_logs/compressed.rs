@@ -11,6 +11,8 @@ use flate2::{
 };
 use liblzma::{bufread::XzDecoder, write::XzEncoder};
 
+use crate::audit::input::content;
+
 /// How a file is compressed, with what a new one needs to be alike.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Packing {
@@ -36,7 +38,7 @@ pub(crate) struct Gzip {
 }
 
 /// As many bytes as tell what a file is.
-const MAGIC: usize = 6;
+const MAGIC: usize = content::HEAD;
 
 /// As many as the header of a gzip file may take, if it is to be kept.
 const HEADER: usize = 4096;
@@ -53,6 +55,10 @@ impl Packing {
             (b"\xfd7zXZ\0", Self::Xz),
             (b"BZh", Self::Bzip2 { level: 9 }),
         ];
+        // A frame that says nothing may stand before all others.
+        if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = head {
+            return Some(Self::Zstd);
+        }
         let mut is_short = false;
         for (magic, packing) in known {
             if head.starts_with(magic) {
@@ -164,6 +170,10 @@ pub(crate) fn unpack<'i>(mut input: impl Read + 'i) -> io::Result<(Packing, Box<
     }
     let packing = packing.unwrap_or_default();
     if packing.is_plain() {
+        // Not more is read for that: a stream may have no more than its first line yet.
+        if let Some(what) = content::foreign(&head) {
+            return Err(io::Error::other(what));
+        }
         return Ok((packing, Box::new(io::Cursor::new(head).chain(input))));
     }
     while head.len() < HEADER && read_some(&mut input, &mut head, HEADER)? {}

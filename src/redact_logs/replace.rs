@@ -90,6 +90,8 @@ pub(super) fn clean(
     let new = Beside::new(&parent)?;
     let masked = write_masked(&file, &new, redactor)?;
     new.dress(&file, &looks)?;
+    // Takes long for a large file, so before the last look at the old one.
+    new.file().sync_all()?;
     // Rotation may have moved, replaced or reopened it while it was read.
     nobody_writes(&file, permissions)?;
     if !is_same(&looks, &file.metadata()?) || parent.identity()? != (looks.dev(), looks.ino()) {

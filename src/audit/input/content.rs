@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 use super::{Problem, Raw};
 
 /// First bytes that tell what it is.
-pub(super) const HEAD: usize = 8;
+pub(crate) const HEAD: usize = 8;
 
 /// Compressed bytes read at once: more than the answer to one block takes.
 const BEFORE: usize = 128 * 1024;
@@ -52,14 +52,26 @@ const KNOWN: &[(&[u8], Content)] = &[
         Content::Foreign("compressed with compress: unpack it first"),
     ),
     (
-        b"\xff\xfe",
-        Content::Foreign("UTF-16 text: convert it to UTF-8 first"),
+        b"\x5d\x00\x00",
+        Content::Foreign("compressed with lzma: unpack it first"),
     ),
     (
-        b"\xfe\xff",
-        Content::Foreign("UTF-16 text: convert it to UTF-8 first"),
+        b"LZIP",
+        Content::Foreign("compressed with lzip: unpack it first"),
+    ),
+    (
+        b"Rar!\x1a\x07",
+        Content::Foreign("a RAR archive: unpack it first"),
     ),
 ];
+
+/// What a file is that nothing here can read.
+pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
+    match Content::of(head) {
+        Content::Foreign(what) => Some(what),
+        Content::Plain | Content::Gzip | Content::Zstd | Content::Xz | Content::Bzip2 => None,
+    }
+}
 
 impl Content {
     pub(super) fn of(head: &[u8]) -> Self {
@@ -68,6 +80,10 @@ impl Content {
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Self::Bzip2,
             // A frame that says nothing may stand before all others.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            // The mark alone may begin a line of odd bytes; every other byte of text is NUL.
+            [0xff, 0xfe, _, 0, ..] | [0xfe, 0xff, 0, ..] => {
+                Self::Foreign("UTF-16 text: convert it to UTF-8 first")
+            }
             _ => KNOWN
                 .iter()
                 .find(|(start, _)| head.starts_with(start))

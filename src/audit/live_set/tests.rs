@@ -106,6 +106,13 @@ fn registrations_are_not_in_databases() {
             .unwrap()
             .contains("as_token of the application service bridge")
     );
+    // There may be other bridges, and this list has no token of that kind.
+    assert_eq!(set.of(id(9), "access_token").state, State::Unknown);
+    let with_one = text.replace(
+        "#end\t1\t",
+        &format!("{}#end\t2\t", row(2, "\t\taccess_token")),
+    );
+    let set = read(&with_one).unwrap().with_registrations(&registrations);
     assert_eq!(set.of(id(9), "access_token").state, State::Dead);
     let none = read(&text)
         .unwrap()
