@@ -167,7 +167,8 @@ async fn finish(written: Written, signals: &mut Signals) -> Result<(), Failure> 
     tokio::select! {
         result = written => match result {
             Ok(Err(error)) => Err(Failure::other(format!("standard output: {error}"))),
-            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Ok(())) => Ok(()),
+            Err(_) => Err(Failure::other("the thread that writes ended early, lines are lost")),
         },
         () = time::sleep(LAST_LINES) => {
             tracing::error!("the last lines could not be written in time");

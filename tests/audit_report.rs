@@ -213,6 +213,48 @@ impl Lives for Said {
     }
 }
 
+/// Somebody who calls everything dead, and when.
+struct Dead(&'static str, &'static str);
+
+impl Lives for Dead {
+    fn life(&self, _: TokenId, _: &str) -> Option<Life> {
+        Some(Life {
+            state: "dead",
+            checked: Some((self.1.parse().unwrap(), self.0.to_owned())),
+            ..Life::default()
+        })
+    }
+}
+
+#[test]
+fn a_list_says_nothing_of_a_token_that_came_later() {
+    let (tally, names) = (tally(), names());
+    let cases = [
+        (
+            "an older list",
+            Dead("live-set list", "2025-01-01T00:00:00Z"),
+            "unknown",
+        ),
+        (
+            "a newer one",
+            Dead("live-set list", "2027-01-01T00:00:00Z"),
+            "dead",
+        ),
+        (
+            "whoever was asked",
+            Dead("https://hs", "2025-01-01T00:00:00Z"),
+            "dead",
+        ),
+    ];
+    for (name, told, state) in cases {
+        let report = Report::of(&tally, &names, &meta(), Some(&told), None);
+        let json: Value = serde_json::from_str(&written(&report, ReportFormat::Json)).unwrap();
+        let mut rows = json["tokens"].as_array().unwrap().iter();
+        let row = rows.find(|row| row["first_seen"].is_string()).unwrap();
+        assert_eq!(row["state"], state, "case: {name}: {row}");
+    }
+}
+
 #[test]
 fn what_is_alive_comes_before_what_is_dead() {
     let (tally, names) = (tally(), names());

@@ -23,6 +23,9 @@ use super::{
 /// How often files are looked at.
 const PERIOD: Duration = Duration::from_millis(250);
 
+/// How many bytes of a file are read behind the order to stop.
+const AT_THE_END: u64 = 64 << 20;
+
 /// How long a renamed file is read on after the last line that came.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -228,7 +231,8 @@ impl Reading {
             if read == 0 {
                 break;
             }
-            if watch.is_stopped() {
+            // What was written before the order to stop is read, unless there is very much.
+            if watch.is_stopped() && self.at.saturating_sub(from) > AT_THE_END {
                 if self.at < self.file.metadata()?.len() {
                     let why = "interrupted before its end was read".to_owned();
                     eye.tally.incomplete(Some(input), why);

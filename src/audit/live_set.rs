@@ -307,6 +307,9 @@ const GONE: &str = "not in the live set";
 /// Synapse's macaroons: those of guests are signed and stored nowhere.
 const GUEST: &str = "synapse_macaroon";
 
+/// What begins the name of a list that told it.
+pub(in crate::audit) const BY_LIST: &str = "live-set ";
+
 /// A token that only its name gave away, so that any issuer may have made it.
 const NAMELESS: &str = "access_token";
 

@@ -29,6 +29,7 @@ use serde::Serialize;
 use super::{
     advice::{self, Step},
     baseline::Baseline,
+    live_set::{BY_LIST, State},
     sighting::TokenId,
     tally::{Tally, field_name, moment},
 };
@@ -87,6 +88,25 @@ pub struct Life {
     pub revocation: Option<&'static str>,
     /// When, and who said it.
     pub checked: Option<(Timestamp, String)>,
+}
+
+impl Life {
+    /// A list says nothing of a token that came after it.
+    fn if_told_later_than(self, first_seen: Option<i64>) -> Self {
+        let is_too_old = self
+            .checked
+            .as_ref()
+            .zip(first_seen)
+            .is_some_and(|((at, who), first)| who.starts_with(BY_LIST) && at.as_second() < first);
+        if self.state != State::Dead.name() || !is_too_old {
+            return self;
+        }
+        Self {
+            state: State::Unknown.name(),
+            reason: Some("first seen after the live set was made".to_owned()),
+            ..self
+        }
+    }
 }
 
 /// Who knows whether tokens work.
@@ -254,7 +274,8 @@ impl<'a> Report<'a> {
         let token = self.tally.token(place)?;
         let life = self
             .live
-            .and_then(|lives| lives.life(token.id(), token.kind()));
+            .and_then(|lives| lives.life(token.id(), token.kind()))
+            .map(|life| life.if_told_later_than(token.seen().map(|(first, _)| first)));
         let known = self.baseline.and_then(|baseline| baseline.get(token.id()));
         Some(TokenRow::of(&token, self.names, life, known))
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
-    Coverage, Known, LiveSet, State,
+    BY_LIST, Coverage, Known, LiveSet, State,
     write::{END, HEAD, VERSION},
 };
 use crate::audit::{key::Key, sighting::TokenId};
@@ -181,7 +181,7 @@ impl<R: Read> LiveFile<R> {
                 has_registrations: false,
             },
             checked_at: made_at,
-            checked_by: format!("live-set {}", self.path.display()),
+            checked_by: format!("{BY_LIST}{}", self.path.display()),
         })
     }
 
