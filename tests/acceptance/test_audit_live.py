@@ -149,10 +149,10 @@ def assert_owned(leak: Leak, found: dict[str, dict[str, Any]], *names: str) -> N
 
 def test_the_database_tells_alive_from_dead(leak: Leak) -> None:
     found, _ = leak.audit("--live-set", leak.live_set(), "--registration", leak.registration)
-    assert states(found, ["one", "two", "gone", "garbage"]) == ["alive", "alive", "dead", "dead"]
+    # What has no shape may be another bridge's, or another server's.
+    assert states(found, ["one", "two", "gone", "garbage"]) == ["alive", "alive", "dead", "unknown"]
     assert_owned(leak, found, "one", "two")
     assert all(row["checked_at"] and "live-set" in row["checked_by"] for row in found.values())
-    # Without the registrations it might be a bridge's.
     found, _ = leak.audit("--live-set", leak.live_set())
     assert states(found, ["gone", "garbage"]) == ["dead", "unknown"]
 
@@ -210,7 +210,8 @@ def test_living_tokens_are_ended(leak: Leak) -> None:
     assert set(states(found, list(leak.tokens))) == {"dead"}
     assert "nothing to log out" in told
     found, _ = leak.audit("--live-set", leak.live_set(), "--registration", leak.registration)
-    assert set(states(found, list(leak.tokens))) == {"dead"}, "the database says the same"
+    names = [name for name in leak.tokens if name != "garbage"]
+    assert set(states(found, names)) == {"dead"}, "the database says the same"
 
 
 def test_a_bridges_token_is_named_and_never_logged_out(leak: Leak) -> None:
