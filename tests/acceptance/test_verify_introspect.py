@@ -152,7 +152,8 @@ def test_a_wrong_secret_of_ours_is_nobodys_fault(
     refused = guard.ask(token)
     assert errcode(refused) == NO_ANSWER
     assert int(refused.fields["retry-after"]) > 0
-    assert "client_secret_file" in guard.child.stderr.read_text()
+    # A thread of its own writes the log.
+    wait_until("the log", lambda: "client_secret_file" in guard.child.stderr.read_text())
     file.write_text(server.secret)
     guard.reload()
     wait_until("the right secret", lambda: guard.ask(token).status == 200, 30)
