@@ -96,3 +96,42 @@ proptest! {
         prop_assert_eq!(report(text.as_bytes(), sizes, jobs, is_compressed), whole);
     }
 }
+
+/// A line that is just too long, or a little less, in every place of a chunk: the lines
+/// behind it count once.
+#[test]
+fn lines_behind_a_long_one_count_once() {
+    let leak = |secret: &str, filler: usize| {
+        format!(
+            "192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] \"GET /{}?access_token=FAKE-{secret} HTTP/1.1\" 200 1\n",
+            "x".repeat(filler)
+        )
+    };
+    let before: String = (0..50)
+        .map(|number| leak(&format!("BEFORE-{number}"), 0))
+        .collect();
+    let behind: String = (0..4)
+        .map(|number| leak(&format!("BEHIND-{number}"), 0))
+        .collect();
+    for filler in (9000..15_000).step_by(250) {
+        let text = [before.as_str(), &leak("LONG-01", filler), &behind].concat();
+        for block in [4900, 5000, 5100] {
+            let sizes = Sizes {
+                block,
+                longest: 10_000,
+                overlap: 1000,
+            };
+            // Whether a line is looked at as a whole or in parts may differ here.
+            for (jobs, is_compressed) in [(1, true), (1, false), (2, false)] {
+                let text = report(text.as_bytes(), sizes, jobs, is_compressed);
+                let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+                let totals = &found["totals"];
+                assert_eq!(
+                    (&totals["findings"], &totals["tokens"], &totals["lines"]),
+                    (&55.into(), &55.into(), &55.into()),
+                    "{filler} in {block} by {jobs}"
+                );
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ use super::{
     Found, Queue, Search, Task,
     chunk::{Plain, as_u64},
     eye::{self, Eye},
-    lines::{Buffer, Lines},
+    lines::{Buffer, Lines, Piece},
 };
 use crate::audit::{input::Raw, sighting::Place};
 
@@ -157,7 +157,7 @@ impl<'w> Worker<'w> {
         loop {
             let read = lines.read(&mut stream, &mut |piece| {
                 if place.line == line {
-                    eye.piece(&mut place, &piece);
+                    eye.piece(&mut place, &only_first_line(piece));
                 }
             })?;
             if read == 0 || place.line > line {
@@ -201,6 +201,17 @@ impl<'w> Worker<'w> {
         let ends = place.line.saturating_sub(self.search.first_line);
         eye.tally
             .lines_read(input, ends.saturating_add(u64::from(is_open)), bytes);
+    }
+}
+
+/// Without the lines behind, which the next chunk has as its own.
+fn only_first_line(piece: Piece<'_>) -> Piece<'_> {
+    match piece {
+        Piece::Lines(text) => {
+            let end = memchr::memchr(b'\n', text).map_or(text.len(), |end| end.saturating_add(1));
+            Piece::Lines(text.get(..end).unwrap_or_default())
+        }
+        part @ Piece::Part { .. } => part,
     }
 }
 
