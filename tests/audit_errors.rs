@@ -104,3 +104,21 @@ fn folders_behind_links_are_read_once() {
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(report["totals"]["lines"], 1, "{said}");
 }
+
+#[test]
+fn a_line_that_may_be_of_any_year_is_in_every_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("syslog");
+    let line = "Mar  3 10:00:00 host app: GET /x?access_token=FAKE-SECRET-0 HTTP/1.1\n";
+    fs::write(&path, line).unwrap();
+    let path = path.to_str().unwrap();
+    for window in [["--until", "2020-01-01"], ["--since", "2099-01-01"]] {
+        let (code, said) = run(&["audit", window[0], window[1], path]);
+        assert_eq!(code, Some(1), "{window:?}: {said}");
+    }
+    let dated = folder.path().join("access.log");
+    fs::write(&dated, LEAK).unwrap();
+    let dated = dated.to_str().unwrap();
+    let (code, said) = run(&["audit", "--until", "2020-01-01", "-j", "2", dated]);
+    assert_eq!(code, Some(0), "{said}");
+}

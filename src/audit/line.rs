@@ -66,6 +66,8 @@ impl fmt::Debug for Part<'_> {
 pub struct Record<'l> {
     /// When the request came, or was done with.
     pub time: Option<Timestamp>,
+    /// Whether the line names a day and no year, so that it may be of any year.
+    pub is_year_guessed: bool,
     /// Who sent it.
     pub client: Option<IpAddr>,
     /// `GET`.

@@ -27,11 +27,12 @@ pub struct Options {
     /// Only lines from then on: `2026-11-22`, a time, or how long ago (`7d`).
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(super) since: Option<Timestamp>,
-    /// Only lines until then. Lines that tell no time count in either case.
+    /// Only lines until then. Lines that tell no time, or a day without a year, count in
+    /// either case.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(super) until: Option<Timestamp>,
     /// How many read at once; as many as there are cores.
-    #[arg(long, value_name = "N")]
+    #[arg(short, long, value_name = "N")]
     pub(super) jobs: Option<NonZeroUsize>,
     /// Go on with what is written later, through rotation, and print each new secret as a
     /// line of JSON; the report comes at Ctrl-C.

@@ -26,7 +26,9 @@ pub(super) fn syslog<'l>(
     cursor.forward(15);
     cursor.skip(b" ")?;
     let message = behind_tag(cursor).unwrap_or(cursor);
-    Some(reader.within(Format::Syslog, time, message, depth))
+    let (format, mut record) = reader.within(Format::Syslog, time, message, depth);
+    record.is_year_guessed = time.is_some() && record.time == time;
+    Some((format, record))
 }
 
 /// `1 2026-01-01T00:00:00Z host app process id [data] message`.

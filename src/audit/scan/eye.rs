@@ -136,9 +136,11 @@ impl<'s> Eye<'s> {
             return;
         }
         let (format, record) = self.lines.read(line);
-        if record
-            .time
-            .is_some_and(|time| !search.window.contains(time))
+        // Whatever may have been in the window counts.
+        if !record.is_year_guessed
+            && record
+                .time
+                .is_some_and(|time| !search.window.contains(time))
         {
             return;
         }
