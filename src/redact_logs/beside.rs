@@ -18,7 +18,7 @@ use std::{
 
 use rustix::{
     fs::{self as sys, Timespec, Timestamps},
-    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, XattrFlags},
+    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, XattrFlags},
     io::Errno,
     process::geteuid,
 };
@@ -137,9 +137,10 @@ impl<'p> Beside<'p> {
         sys::futimens(&self.file, &times).map_err(|error| cannot("its times")(error.into()))
     }
 
-    /// Puts it in the place of the old file, for good: no crash undoes it, if what is in it
-    /// was synced before.
-    pub(super) fn take_place(self) -> io::Result<()> {
+    /// Puts it in the place of the file that is `expected` there, for good: no crash undoes
+    /// it, if what is in it was synced before. `false` if another had got the name in the
+    /// last moment, which then has it again.
+    pub(super) fn take_place(self, expected: Identity) -> io::Result<bool> {
         let parent = self.parent;
         let room = if let Some(room) = self.room {
             room
@@ -155,9 +156,10 @@ impl<'p> Beside<'p> {
             )?;
             room
         };
-        sys::renameat(&room.folder, &parent.name, &parent.folder, &parent.name)?;
+        let is_done = room.change_places(expected)?;
         drop(room);
-        Ok(sys::fsync(&parent.folder)?)
+        sys::fsync(&parent.folder)?;
+        Ok(is_done)
     }
 }
 
@@ -204,6 +206,31 @@ impl<'p> Room<'p> {
         // Left by a run that was killed.
         room.clear()?;
         Ok(room)
+    }
+
+    /// Gives the new file the name of the one that is `expected` to have it, which is here
+    /// then until it is cleared; undone if that was another.
+    fn change_places(&self, expected: Identity) -> io::Result<bool> {
+        let Parent { folder, name } = self.parent;
+        let change = || {
+            let flags = RenameFlags::EXCHANGE;
+            sys::renameat_with(&self.folder, name, folder, name, flags)
+        };
+        match change() {
+            Ok(()) => {}
+            // Not every file system has it; there the last look was a moment earlier.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                sys::renameat(&self.folder, name, folder, name)?;
+                return Ok(true);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let old = sys::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if (old.st_dev, old.st_ino) == expected {
+            return Ok(true);
+        }
+        change()?;
+        Ok(false)
     }
 
     fn clear(&self) -> io::Result<()> {
@@ -313,7 +340,7 @@ mod tests {
                 new.file().metadata().unwrap().permissions().mode() & 0o777,
                 0o600
             );
-            new.take_place().unwrap();
+            assert!(new.take_place(parent.identity().unwrap()).unwrap());
             assert_eq!(
                 fs::read(folder.path().join("log")).unwrap(),
                 b"new",
@@ -331,6 +358,31 @@ mod tests {
         }
     }
 
+    fn take_place(parent: &Parent) -> io::Result<bool> {
+        Beside::new(parent)?.take_place(parent.identity()?)
+    }
+
+    #[test]
+    fn who_got_the_name_meanwhile_keeps_it() {
+        let (folder, parent) = folder();
+        let expected = parent.identity().unwrap();
+        let new = Beside::new(&parent).unwrap();
+        new.file().write_all(b"new").unwrap();
+        let log = folder.path().join("log");
+        fs::rename(&log, folder.path().join("log.1")).unwrap();
+        fs::write(&log, b"of today").unwrap();
+        assert!(!new.take_place(expected).unwrap());
+        assert_eq!(fs::read(&log).unwrap(), b"of today");
+        assert_eq!(names(&folder), ["log", "log.1"]);
+        // Gone, and nothing in its place: nothing is put there either.
+        fs::remove_file(&log).unwrap();
+        Beside::new(&parent)
+            .unwrap()
+            .take_place(expected)
+            .unwrap_err();
+        assert_eq!(names(&folder), ["log.1"]);
+    }
+
     #[test]
     fn what_is_in_the_way() {
         let (folder, parent) = folder();
@@ -341,17 +393,18 @@ mod tests {
             fs::set_permissions(&room, fs::Permissions::from_mode(mode)).unwrap();
         };
         make(0o700);
-        Beside::new(&parent).unwrap().take_place().unwrap();
+        let is_done = take_place(&parent).unwrap();
+        assert!(is_done);
         assert_eq!(names(&folder), ["log"], "what a killed run left is cleared");
         make(0o755);
-        let error = Beside::new(&parent).unwrap().take_place().unwrap_err();
+        let error = take_place(&parent).unwrap_err();
         assert_eq!(error.to_string(), ".log.tokenshim is not ours");
         fs::remove_dir_all(&room).unwrap();
         std::os::unix::fs::symlink("/", &room).unwrap();
-        Beside::new(&parent).unwrap().take_place().unwrap_err();
+        take_place(&parent).unwrap_err();
         fs::remove_file(&room).unwrap();
         let busy = Beside::named(&parent).unwrap();
-        let error = Beside::new(&parent).unwrap().take_place().unwrap_err();
+        let error = take_place(&parent).unwrap_err();
         assert_eq!(
             error.to_string(),
             ".log.tokenshim is in use: another run is at work"

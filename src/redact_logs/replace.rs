@@ -97,7 +97,9 @@ pub(super) fn clean(
     if !is_same(&looks, &file.metadata()?) || parent.identity()? != (looks.dev(), looks.ino()) {
         return Err(LeftAlone::Changed);
     }
-    new.take_place()?;
+    if !new.take_place((looks.dev(), looks.ino()))? {
+        return Err(LeftAlone::Changed);
+    }
     Ok(masked)
 }
 
