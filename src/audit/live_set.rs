@@ -334,20 +334,7 @@ pub fn is_askable(kind: &str) -> bool {
 /// The kind that the shape of a token tells.
 #[must_use]
 pub fn kind_of(token: &[u8]) -> &'static str {
-    match shape_of(token) {
-        None => NAMELESS,
-        Some(TokenKind::SynapseAccess) => "synapse_access",
-        Some(TokenKind::SynapseRefresh) => "synapse_refresh",
-        Some(TokenKind::SynapseLogin) => "synapse_login",
-        Some(TokenKind::SynapseMacaroon) => GUEST,
-        Some(TokenKind::MasAccess) => "mas_access",
-        Some(TokenKind::MasRefresh) => "mas_refresh",
-        Some(TokenKind::MasCompatAccess) => "mas_compat_access",
-        Some(TokenKind::MasCompatRefresh) => "mas_compat_refresh",
-        Some(TokenKind::MasPersonal) => "mas_personal",
-        Some(TokenKind::TuwunelRefresh) => "tuwunel_refresh",
-        Some(TokenKind::Tokenshim) => "tokenshim",
-    }
+    shape_of(token).map_or(NAMELESS, TokenKind::name)
 }
 
 fn shape_of(token: &[u8]) -> Option<TokenKind> {

@@ -11,7 +11,7 @@ use flate2::{
 };
 use liblzma::{bufread::XzDecoder, write::XzEncoder};
 
-use crate::audit::input::content;
+use crate::audit::input::content::{self, Content};
 
 /// How a file is compressed, with what a new one needs to be alike.
 #[derive(Clone, Debug, Default)]
@@ -47,45 +47,20 @@ const HEADER: usize = 4096;
 const READ: usize = 64 * 1024;
 
 impl Packing {
-    /// What begins with `head`; `None` if it is too short to say.
-    fn of(head: &[u8]) -> Option<Self> {
-        let known: [(&[u8], Self); 4] = [
-            (b"\x1f\x8b\x08", Self::Gzip(Box::default())),
-            (b"\x28\xb5\x2f\xfd", Self::Zstd),
-            (b"\xfd7zXZ\0", Self::Xz),
-            (b"BZh", Self::Bzip2 { level: 9 }),
-        ];
-        // A frame that says nothing may stand before all others.
-        if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = head {
-            return Some(Self::Zstd);
-        }
-        let mut is_short = false;
-        for (magic, packing) in known {
-            if head.starts_with(magic) {
-                return packing.with_head(head);
+    /// What begins with `head`, or what it is that nothing here can read.
+    fn of(head: &[u8]) -> Result<Self, &'static str> {
+        Ok(match Content::of(head) {
+            Content::Plain => Self::Plain,
+            Content::Gzip => Self::Gzip(Box::default()),
+            Content::Zstd => Self::Zstd,
+            Content::Xz => Self::Xz,
+            Content::Bzip2 => {
+                let digit = head.get(3).copied().unwrap_or(b'9');
+                let level = u32::from(digit.saturating_sub(b'0'));
+                Self::Bzip2 { level }
             }
-            is_short |= magic.starts_with(head);
-        }
-        (!is_short).then_some(Self::Plain)
-    }
-
-    fn with_head(self, head: &[u8]) -> Option<Self> {
-        match self {
-            Self::Bzip2 { .. } => {
-                // "BZh" may begin a line as well: a block's own magic follows.
-                let [_, _, _, level, block, ..] = *head else {
-                    return None;
-                };
-                let is_packed = level.is_ascii_digit() && matches!(block, b'1' | 0x17);
-                let level = u32::from(level.saturating_sub(b'0')).clamp(1, 9);
-                Some(if is_packed {
-                    Self::Bzip2 { level }
-                } else {
-                    Self::Plain
-                })
-            }
-            other => Some(other),
-        }
+            Content::Foreign(what) => return Err(what),
+        })
     }
 
     fn with_gzip_header(self, head: &[u8]) -> Self {
@@ -164,16 +139,10 @@ impl fmt::Display for Packing {
 /// The text of `input`, and how it is packed.
 pub(crate) fn unpack<'i>(mut input: impl Read + 'i) -> io::Result<(Packing, Box<dyn Read + 'i>)> {
     let mut head = Vec::with_capacity(HEADER);
-    let mut packing = None;
-    while packing.is_none() && head.len() < MAGIC && read_some(&mut input, &mut head, MAGIC)? {
-        packing = Packing::of(&head);
-    }
-    let packing = packing.unwrap_or_default();
+    // No more is read than that takes: a stream may have no more than its first line yet.
+    while content::is_undecided(&head) && read_some(&mut input, &mut head, MAGIC)? {}
+    let packing = Packing::of(&head).map_err(io::Error::other)?;
     if packing.is_plain() {
-        // Not more is read for that: a stream may have no more than its first line yet.
-        if let Some(what) = content::foreign(&head) {
-            return Err(io::Error::other(what));
-        }
         return Ok((packing, Box::new(io::Cursor::new(head).chain(input))));
     }
     while head.len() < HEADER && read_some(&mut input, &mut head, HEADER)? {}

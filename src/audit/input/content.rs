@@ -12,7 +12,7 @@ const BEFORE: usize = 128 * 1024;
 
 /// What it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Plain,
     Gzip,
     Zstd,
@@ -65,16 +65,27 @@ const KNOWN: &[(&[u8], Content)] = &[
     ),
 ];
 
-/// What a file is that nothing here can read.
-pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
-    match Content::of(head) {
-        Content::Foreign(what) => Some(what),
-        Content::Plain | Content::Gzip | Content::Zstd | Content::Xz | Content::Bzip2 => None,
-    }
+/// Whether more bytes may tell that it is something else than text.
+pub(crate) fn is_undecided(head: &[u8]) -> bool {
+    let may_begin = |start: &[u8]| start.len() > head.len() && start.starts_with(head);
+    KNOWN.iter().any(|(start, _)| may_begin(start))
+        || may_begin(b"BZh")
+        || matches!(
+            head,
+            [b'B', b'Z', b'h']
+                | [b'B', b'Z', b'h', b'1'..=b'9']
+                | [0x50..=0x5f]
+                | [0x50..=0x5f, 0x2a]
+                | [0x50..=0x5f, 0x2a, 0x4d]
+                | [0xff | 0xfe]
+                | [0xff, 0xfe]
+                | [0xff, 0xfe, _]
+                | [0xfe, 0xff]
+        )
 }
 
 impl Content {
-    pub(super) fn of(head: &[u8]) -> Self {
+    pub(crate) fn of(head: &[u8]) -> Self {
         match head {
             // The level is one digit, and then comes a block, or the end.
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Self::Bzip2,
