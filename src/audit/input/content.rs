@@ -74,10 +74,9 @@ pub(crate) fn is_undecided(head: &[u8]) -> bool {
             head,
             [b'B', b'Z', b'h']
                 | [b'B', b'Z', b'h', b'1'..=b'9']
-                | [0x50..=0x5f]
+                | [0x50..=0x5f | 0xfe | 0xff]
                 | [0x50..=0x5f, 0x2a]
                 | [0x50..=0x5f, 0x2a, 0x4d]
-                | [0xff | 0xfe]
                 | [0xff, 0xfe]
                 | [0xff, 0xfe, _]
                 | [0xfe, 0xff]
