@@ -63,10 +63,7 @@ fn sighting(number: u128) -> Sighting<'static> {
 fn tally() -> Tally {
     let mut tally = Tally::for_inputs(&names());
     let mut see = |sighting: Sighting<'_>| {
-        let day = sighting
-            .time
-            .map(|time| time.to_zoned(jiff::tz::TimeZone::UTC).date());
-        tally.line(sighting.place.input, Format::Combined, true, day);
+        tally.line(sighting.place.input, Format::Combined, true, sighting.time);
         tally.add(&sighting);
     };
     see(sighting(0));

@@ -11,7 +11,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::report::{FileRow, Remedy, TokenRow, Totals, remedy_of, shell};
+use super::{
+    report::{FileRow, Life, Remedy, Totals, remedy_of, shell},
+    tally::TokenView,
+};
 
 /// Files and users that a command names; there may be thousands.
 const MOST: usize = 20;
@@ -40,33 +43,44 @@ pub(in crate::audit) struct Found {
 }
 
 impl Found {
-    pub(in crate::audit) fn note(&mut self, row: &TokenRow) {
-        self.is_checked |= row.state != "not_checked";
-        if row.state == "dead" {
+    pub(in crate::audit) fn note(&mut self, token: &TokenView<'_>, life: Option<&Life>) {
+        self.is_checked |= life.is_some();
+        if life.is_some_and(|life| life.state == "dead") {
             return;
         }
-        let remedy = remedy_of(&row.kind);
+        let remedy = remedy_of(token.kind());
         self.remedies.insert(remedy);
         let users = match remedy {
             Remedy::Session => &mut self.users,
             Remedy::Mas => &mut self.mas_users,
             _ => return,
         };
+        let mut add = |owner: &str| {
+            let device = life.and_then(|life| life.device.as_deref());
+            add(users, owner, device);
+        };
         // The issuer's word is better than the token's.
-        let owners = row
-            .live_user
-            .as_ref()
-            .map_or(row.users.as_slice(), std::slice::from_ref);
-        for owner in owners {
-            let devices = users.entry(owner.clone()).or_default();
-            devices.extend(row.device.clone());
-            if devices.len() > MOST {
-                devices.pop_last();
-            }
-            if users.len() > MOST {
-                users.pop_last();
-            }
+        match life.and_then(|life| life.user.as_deref()) {
+            Some(user) => add(user),
+            None => token.users().for_each(add),
         }
+    }
+}
+
+/// Keeps the first by name.
+fn add(users: &mut BTreeMap<String, BTreeSet<String>>, owner: &str, device: Option<&str>) {
+    let is_late =
+        users.len() >= MOST && users.keys().next_back().is_some_and(|last| **last < *owner);
+    if is_late {
+        return;
+    }
+    let devices = users.entry(owner.to_owned()).or_default();
+    devices.extend(device.map(str::to_owned));
+    if devices.len() > MOST {
+        devices.pop_last();
+    }
+    if users.len() > MOST {
+        users.pop_last();
     }
 }
 

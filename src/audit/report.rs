@@ -9,34 +9,36 @@
 //! fit in memory as a [`Tally`] and nowhere else.
 
 mod csv;
+mod deliver;
 mod html;
 mod json;
 mod kind;
 mod row;
 mod safe;
 mod sarif;
+mod summary;
 mod text;
 
 use std::{
-    fs::{self, File},
-    io::{self, BufWriter, IsTerminal as _, Write},
-    path::{Path, PathBuf},
+    cmp::Reverse,
+    io::{self, Write},
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::{
     advice::{self, Step},
-    baseline::Baseline,
+    baseline::{Baseline, Known},
     live_set::{BY_LIST, State},
     sighting::TokenId,
-    tally::{Tally, field_name, moment},
+    tally::{Tally, TokenView, moment},
 };
+pub use deliver::deliver;
 pub(in crate::audit) use kind::{Remedy, prefix_of, remedy_of};
-pub(in crate::audit) use row::TokenRow;
-use row::{Severity, SourceRow};
+use row::{Severity, SourceRow, TokenRow};
 pub(in crate::audit) use safe::shell;
+use summary::{ClientRow, DayRow, FormatRow, MetaRow};
+pub(in crate::audit) use summary::{FileRow, STOPPED, Totals, name_of};
 
 /// The version of the JSON formats: `docs/audit-report.schema.json`.
 const SCHEMA_VERSION: u32 = 1;
@@ -73,6 +75,9 @@ pub struct Meta {
     pub until: Option<Timestamp>,
 }
 
+/// The state of a token that nobody asked about.
+const NOT_CHECKED: &str = "not_checked";
+
 /// Whether a token works, as far as somebody said so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
@@ -91,6 +96,11 @@ pub struct Life {
 }
 
 impl Life {
+    /// What a report says of a token of which this is known.
+    fn state_of(life: Option<&Self>) -> &'static str {
+        life.map_or(NOT_CHECKED, |life| life.state)
+    }
+
     /// A list says nothing of a token that came after it.
     fn if_told_later_than(self, first_seen: Option<i64>) -> Self {
         let is_too_old = self
@@ -136,90 +146,6 @@ pub struct Report<'a> {
     advice: Vec<Step>,
 }
 
-#[derive(Debug, Serialize)]
-struct MetaRow {
-    tool: String,
-    key_id: String,
-    ephemeral_key: bool,
-    full_addresses: bool,
-    since: Option<String>,
-    until: Option<String>,
-    complete: bool,
-    incomplete: Vec<GapRow>,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct GapRow {
-    file: Option<String>,
-    why: String,
-}
-
-/// Sums over everything.
-#[derive(Debug, Default, Serialize)]
-pub(in crate::audit) struct Totals {
-    lines: u64,
-    bytes: u64,
-    lines_with_secrets: u64,
-    lines_not_understood: u64,
-    files: u64,
-    files_with_secrets: u64,
-    findings: u64,
-    accepted: u64,
-    refused: u64,
-    unproven: u64,
-    pub(in crate::audit) tokens: u64,
-    pub(in crate::audit) tokens_known: u64,
-    pub(in crate::audit) tokens_alive: u64,
-    tokens_dead: u64,
-    tokens_accepted: u64,
-    tokens_admin: u64,
-    tokens_admin_accepted: u64,
-    first_seen: Option<String>,
-    last_seen: Option<String>,
-    #[serde(skip)]
-    seen: Option<(i64, i64)>,
-}
-
-#[derive(Debug, Serialize)]
-struct DayRow {
-    day: String,
-    lines_with_secrets: u64,
-    accepted: u64,
-    refused: u64,
-    unproven: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub(in crate::audit) struct FileRow {
-    pub(in crate::audit) name: String,
-    lines: u64,
-    bytes: u64,
-    pub(in crate::audit) lines_with_secrets: u64,
-    lines_not_understood: u64,
-    findings: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct FormatRow {
-    name: String,
-    lines: u64,
-    lines_with_secrets: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct ClientRow {
-    client: String,
-    kind: String,
-    field: &'static str,
-    endpoint: String,
-    count: u64,
-    accepted: u64,
-    tokens: u64,
-    tokens_exact: bool,
-    first_seen: Option<String>,
-    last_seen: Option<String>,
-}
-
 impl<'a> Report<'a> {
     /// The report of a tally whose inputs have these names.
     #[must_use]
@@ -230,21 +156,21 @@ impl<'a> Report<'a> {
         live: Option<&'a dyn Lives>,
         baseline: Option<&'a Baseline>,
     ) -> Self {
+        let files = summary::file_rows(tally, names);
         let mut report = Self {
             tally,
             names,
             live,
             baseline,
-            meta: meta_row(tally, names, meta),
-            totals: Totals::default(),
-            days: day_rows(tally),
-            files: file_rows(tally, names),
-            formats: format_rows(tally),
+            meta: summary::meta_row(tally, names, meta),
+            totals: Totals::of(&files),
+            days: summary::day_rows(tally),
+            files,
+            formats: summary::format_rows(tally),
             order: Vec::new(),
-            clients: client_rows(tally),
+            clients: summary::client_rows(tally),
             advice: Vec::new(),
         };
-        report.sum_files();
         let mut found = advice::Found::default();
         report.order = report.rank(&mut found);
         report.totals.first_seen = report.totals.seen.map(|(first, _)| moment(first));
@@ -265,81 +191,44 @@ impl<'a> Report<'a> {
     }
 
     /// The tokens, the worst first.
-    fn tokens(&self) -> impl Iterator<Item = TokenRow> {
-        let rows = self.order.iter();
-        rows.filter_map(|place| self.row(*place))
+    fn tokens(&self) -> impl Iterator<Item = TokenRow<'a>> {
+        let tokens = self
+            .order
+            .iter()
+            .filter_map(|place| self.tally.token(*place));
+        tokens.map(|token| {
+            let known = self.known(&token);
+            TokenRow::of(&token, self.names, self.life(&token), known)
+        })
     }
 
-    fn row(&self, place: usize) -> Option<TokenRow> {
-        let token = self.tally.token(place)?;
-        let life = self
-            .live
-            .and_then(|lives| lives.life(token.id(), token.kind()))
-            .map(|life| life.if_told_later_than(token.seen().map(|(first, _)| first)));
-        let known = self.baseline.and_then(|baseline| baseline.get(token.id()));
-        Some(TokenRow::of(&token, self.names, life, known))
+    fn life(&self, token: &TokenView<'_>) -> Option<Life> {
+        let life = self.live?.life(token.id(), token.kind())?;
+        Some(life.if_told_later_than(token.seen().map(|(first, _)| first)))
+    }
+
+    fn known(&self, token: &TokenView<'_>) -> Option<&'a Known> {
+        self.baseline?.get(token.id())
     }
 
     /// Puts the worst tokens first, and counts on the way.
     fn rank(&mut self, found: &mut advice::Found) -> Vec<usize> {
         let mut keys = Vec::with_capacity(self.tally.distinct());
         for place in 0..self.tally.distinct() {
-            let Some(row) = self.row(place) else { continue };
-            self.totals
-                .count(&row, self.tally.token(place).and_then(|token| token.seen()));
-            found.note(&row);
-            let id = self.tally.token(place).map(|token| token.id());
-            let key = (
-                row.known,
-                std::cmp::Reverse(row.severity),
-                std::cmp::Reverse(row.count),
-            );
-            keys.push((key, id, place));
+            let Some(token) = self.tally.token(place) else {
+                continue;
+            };
+            let life = self.life(&token);
+            let state = Life::state_of(life.as_ref());
+            let is_known = self.known(&token).is_some();
+            self.totals.count(&token, state, is_known);
+            found.note(&token, life.as_ref());
+            let severity = row::severity(&token, state);
+            let (worst, most) = (Reverse(severity), Reverse(token.count()));
+            keys.push((is_known, worst, most, token.id(), place));
         }
         keys.sort_unstable();
-        keys.into_iter().map(|(_, _, place)| place).collect()
-    }
-
-    fn sum_files(&mut self) {
-        for file in &self.files {
-            let totals = &mut self.totals;
-            totals.lines = totals.lines.saturating_add(file.lines);
-            totals.bytes = totals.bytes.saturating_add(file.bytes);
-            totals.lines_with_secrets = totals
-                .lines_with_secrets
-                .saturating_add(file.lines_with_secrets);
-            totals.lines_not_understood = totals
-                .lines_not_understood
-                .saturating_add(file.lines_not_understood);
-            totals.files = totals.files.saturating_add(1);
-            totals.files_with_secrets = totals
-                .files_with_secrets
-                .saturating_add(u64::from(file.findings > 0));
-        }
-    }
-}
-
-impl Totals {
-    fn count(&mut self, row: &TokenRow, seen: Option<(i64, i64)>) {
-        let add = |sum: &mut u64, number: u64| *sum = sum.saturating_add(number);
-        add(&mut self.findings, row.count);
-        add(&mut self.accepted, row.accepted);
-        add(&mut self.refused, row.refused);
-        add(&mut self.unproven, row.unproven);
-        add(&mut self.tokens, 1);
-        add(&mut self.tokens_known, u64::from(row.known));
-        add(&mut self.tokens_alive, u64::from(row.state == "alive"));
-        add(&mut self.tokens_dead, u64::from(row.state == "dead"));
-        add(&mut self.tokens_accepted, u64::from(row.accepted > 0));
-        add(&mut self.tokens_admin, u64::from(row.admin));
-        add(
-            &mut self.tokens_admin_accepted,
-            u64::from(row.admin_accepted),
-        );
-        if let Some((first, last)) = seen {
-            let (from, to) = self.seen.unwrap_or((first, last));
-            self.seen = Some((from.min(first), to.max(last)));
-        }
+        keys.into_iter().map(|(.., place)| place).collect()
     }
 }
 
@@ -362,137 +251,4 @@ pub fn write(
         ReportFormat::Sarif => sarif::write(report, out),
         ReportFormat::Html => html::write(report, out),
     }
-}
-
-fn meta_row(tally: &Tally, names: &[String], meta: &Meta) -> MetaRow {
-    let mut incomplete: Vec<GapRow> = tally
-        .gaps()
-        .map(|(input, why)| GapRow {
-            file: input.map(|input| name_of(names, input)),
-            why: why.to_owned(),
-        })
-        .collect();
-    if !meta.is_complete {
-        incomplete.push(GapRow {
-            file: None,
-            why: STOPPED.to_owned(),
-        });
-    }
-    incomplete.sort_unstable();
-    incomplete.dedup();
-    MetaRow {
-        tool: concat!("tokenshim ", env!("CARGO_PKG_VERSION")).to_owned(),
-        key_id: meta.key_id.clone(),
-        ephemeral_key: meta.is_ephemeral,
-        full_addresses: tally.has_full_addresses(),
-        since: meta.since.map(|time| time.to_string()),
-        until: meta.until.map(|time| time.to_string()),
-        complete: incomplete.is_empty(),
-        incomplete,
-    }
-}
-
-/// Why a report is incomplete that nobody gave a reason for.
-pub(in crate::audit) const STOPPED: &str = "it was stopped before its end";
-
-fn day_rows(tally: &Tally) -> Vec<DayRow> {
-    let rows = tally.days().map(|(date, day)| DayRow {
-        day: date.to_string(),
-        lines_with_secrets: day.lines,
-        accepted: day.accepted,
-        refused: day.refused,
-        unproven: day.unproven,
-    });
-    rows.collect()
-}
-
-fn file_rows(tally: &Tally, names: &[String]) -> Vec<FileRow> {
-    let mut rows: Vec<FileRow> = Vec::with_capacity(names.len());
-    for (input, name) in (0_u32..).zip(names) {
-        let file = tally.file(input);
-        rows.push(FileRow {
-            name: name.clone(),
-            lines: file.map_or(0, |file| file.lines),
-            bytes: file.map_or(0, |file| file.bytes),
-            lines_with_secrets: file.map_or(0, |file| file.lines_with_secrets),
-            lines_not_understood: file.map_or(0, |file| file.lines_not_understood),
-            findings: file.map_or(0, |file| file.findings),
-        });
-    }
-    rows.sort_by(|left, right| left.name.cmp(&right.name));
-    rows
-}
-
-fn format_rows(tally: &Tally) -> Vec<FormatRow> {
-    let rows = tally.formats().into_iter().map(|(name, total)| FormatRow {
-        name: name.to_owned(),
-        lines: total.lines,
-        lines_with_secrets: total.lines_with_secrets,
-    });
-    rows.collect()
-}
-
-fn client_rows(tally: &Tally) -> Vec<ClientRow> {
-    let mut clients = tally.clients();
-    clients.sort_by_key(|client| std::cmp::Reverse(client.count));
-    let rows = clients.into_iter().map(|client| ClientRow {
-        client: client.family.to_owned(),
-        kind: client.kind.to_owned(),
-        field: field_name(client.field),
-        endpoint: client.endpoint.to_owned(),
-        count: client.count,
-        accepted: client.accepted,
-        tokens: client.tokens.0,
-        tokens_exact: client.tokens.1,
-        first_seen: client.seen.map(|(first, _)| moment(first)),
-        last_seen: client.seen.map(|(_, last)| moment(last)),
-    });
-    rows.collect()
-}
-
-/// The name of an input.
-pub(in crate::audit) fn name_of(names: &[String], input: u32) -> String {
-    usize::try_from(input)
-        .ok()
-        .and_then(|input| names.get(input).cloned())
-        .unwrap_or_else(|| format!("input {input}"))
-}
-
-/// Writes to a file, which is there whole or not at all, or to stdout; a reader that has
-/// read enough is no failure.
-///
-/// # Errors
-///
-/// The file's name, and what it gave.
-pub fn deliver(
-    path: Option<&Path>,
-    write: impl FnOnce(&mut dyn Write, bool) -> io::Result<()>,
-) -> Result<(), (PathBuf, io::Error)> {
-    let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-        let stdout = io::stdout();
-        let is_terminal = stdout.is_terminal();
-        let mut out = BufWriter::new(stdout.lock());
-        return match write(&mut out, is_terminal).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(("stdout".into(), error))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        };
-    };
-    let named = |error| (path.to_owned(), error);
-    // Beside it, so that renaming is all that is left to do.
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    let beside = PathBuf::from(name);
-    let written = File::create(&beside).and_then(|file| {
-        let mut out = BufWriter::new(file);
-        write(&mut out, false)?;
-        out.into_inner()?.sync_all()?;
-        fs::rename(&beside, path)
-    });
-    if written.is_err() {
-        // The reason is told; the rest of the file is of no use.
-        let _ = fs::remove_file(&beside);
-    }
-    written.map_err(named)
 }

@@ -167,7 +167,13 @@ impl Tally {
     }
 
     /// One line that was looked at, and what it was taken for.
-    pub fn line(&mut self, input: u32, understood: Format, has_secret: bool, day: Option<Date>) {
+    pub fn line(
+        &mut self,
+        input: u32,
+        understood: Format,
+        has_secret: bool,
+        time: Option<Timestamp>,
+    ) {
         let secret = u64::from(has_secret);
         let file = self.files.entry(input).or_default();
         file.lines_with_secrets = file.lines_with_secrets.saturating_add(secret);
@@ -178,8 +184,8 @@ impl Tally {
         let format = self.formats.entry(code).or_default();
         format.lines = format.lines.saturating_add(1);
         format.lines_with_secrets = format.lines_with_secrets.saturating_add(secret);
-        if let Some(date) = day.filter(|_| has_secret) {
-            let day = self.days.entry(number_of(date)).or_default();
+        if let Some(time) = time.filter(|_| has_secret) {
+            let day = self.days.entry(day_of(time)).or_default();
             day.lines = day.lines.saturating_add(1);
         }
     }

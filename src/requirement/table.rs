@@ -153,29 +153,26 @@ impl Table {
 
     pub(super) fn find(&self, method: &[u8], path: &[u8]) -> Endpoint {
         let method = Method::of(method);
-        endpoint(self.answer(path, method), method)
+        endpoint(self.answer(path, Some(method)), method)
     }
 
     /// The same, and the row for `path`; of another method if only that says more than a
     /// prefix.
     pub(super) fn find_row(&self, method: &[u8], path: &[u8]) -> (Endpoint, Option<Template>) {
-        const OTHERS: [Method; 4] = [Method::Get, Method::Post, Method::Put, Method::Delete];
         let method = Method::of(method);
-        let answer = self.answer(path, method);
+        let answer = self.answer(path, Some(method));
         let row = |answer: Answer| self.rows.get(usize::from(answer.row)).copied();
         let own = answer.and_then(row);
         let is_whole = |row: &Template| !row.text.ends_with('*');
         let row = own.filter(is_whole).or_else(|| {
-            let others = OTHERS.into_iter();
-            others
-                .filter_map(|method| self.answer(path, method).and_then(row))
-                .find(is_whole)
-                .or(own)
+            let others = self.answer(path, None).and_then(row);
+            others.filter(is_whole).or(own)
         });
         (endpoint(answer, method), row)
     }
 
-    fn answer(&self, path: &[u8], method: Method) -> Option<Answer> {
+    /// What a row says of `path` with this method, or with the first that has one.
+    fn answer(&self, path: &[u8], method: Option<Method>) -> Option<Answer> {
         let (b'/', rest) = path.split_first()? else {
             return None;
         };
@@ -183,14 +180,14 @@ impl Table {
             .or_else(|| self.walk(self.nodes.first()?, Some(rest), method))
     }
 
-    fn find_hot(&self, path: &[u8], method: Method) -> Option<Answer> {
+    fn find_hot(&self, path: &[u8], method: Option<Method>) -> Option<Answer> {
         let rest = path.strip_prefix(HOT)?;
         self.walk(self.nodes.get(self.hot?)?, Some(rest), method)
     }
 
     /// Searches what follows `node`; `None` as `rest` is the end of the path.
     /// Goes no deeper than the table does, however long the path.
-    fn walk(&self, node: &Node, rest: Option<&[u8]>, method: Method) -> Option<Answer> {
+    fn walk(&self, node: &Node, rest: Option<&[u8]>, method: Option<Method>) -> Option<Answer> {
         let Some(rest) = rest else {
             return node.here.get(method);
         };
@@ -256,14 +253,16 @@ impl Answers {
         }
     }
 
-    fn get(&self, method: Method) -> Option<Answer> {
-        match method {
-            Method::Get => self.get.or(self.any),
-            Method::Post => self.post.or(self.any),
-            Method::Put => self.put.or(self.any),
-            Method::Delete => self.delete.or(self.any),
-            Method::Options | Method::Other => self.any,
-        }
+    fn get(&self, method: Option<Method>) -> Option<Answer> {
+        let own = match method {
+            Some(Method::Get) => self.get,
+            Some(Method::Post) => self.post,
+            Some(Method::Put) => self.put,
+            Some(Method::Delete) => self.delete,
+            Some(Method::Options | Method::Other) => None,
+            None => self.get.or(self.post).or(self.put).or(self.delete),
+        };
+        own.or(self.any)
     }
 }
 
@@ -336,9 +335,21 @@ fn is_dots(segment: &[u8]) -> bool {
 /// Whether `rest` has a `.` or `..` segment, also behind an encoded slash: a
 /// server that resolves it may be led out of the prefix we know.
 fn climbs(rest: &[u8]) -> bool {
-    // How many dots the segment is made of; `None` if of anything else.
+    rest.split(|byte| *byte == b'/')
+        .any(|segment| is_dots(segment) || (has_slash(segment) && climbs_decoded(segment)))
+}
+
+/// Whether a slash is encoded in `segment`.
+fn has_slash(segment: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', segment)
+        .filter_map(|at| segment.get(at..))
+        .any(|rest| matches!(rest, [b'%', b'2', b'f' | b'F', ..]))
+}
+
+fn climbs_decoded(segment: &[u8]) -> bool {
+    // How many dots a part is made of; `None` if of anything else.
     let mut dots = Some(0_u8);
-    for byte in percent::decode(rest).chain([b'/']) {
+    for byte in percent::decode(segment).chain([b'/']) {
         dots = match (byte, dots) {
             (b'/', Some(1 | 2)) => return true,
             (b'/', _) => Some(0),

@@ -113,14 +113,13 @@ fn add(tally: &mut Tally, input: u32, line: u64, seen: &Seen) {
     let time = seen
         .second
         .map(|second| Timestamp::from_second(second * 60).unwrap());
-    let day = time.map(|time| time.to_zoned(jiff::tz::TimeZone::UTC).date());
     let format = if seen.field == Field::Other {
         Format::Text
     } else {
         Format::Combined
     };
     tally.lines_read(input, 1, 100);
-    tally.line(input, format, seen.id.is_some(), day);
+    tally.line(input, format, seen.id.is_some(), time);
     let Some(number) = seen.id else {
         tally.incomplete(Some(input), "a line was cut".to_owned());
         return;

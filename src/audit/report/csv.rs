@@ -39,13 +39,13 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     table.flush()
 }
 
-fn cells(token: &TokenRow) -> [String; COLUMNS.len()] {
+fn cells(token: &TokenRow<'_>) -> [String; COLUMNS.len()] {
     let statuses: Vec<String> = token.statuses.iter().map(u16::to_string).collect();
     let sources: Vec<String> = token.sources.iter().map(source).collect();
     [
         token.severity.name().to_owned(),
         token.id.clone(),
-        token.kind.clone(),
+        token.kind.to_owned(),
         token.prefix.to_owned(),
         token.confidence.to_owned(),
         token.owners(),
@@ -69,7 +69,7 @@ fn cells(token: &TokenRow) -> [String; COLUMNS.len()] {
 }
 
 /// `access.log:12-99`.
-pub(super) fn source(source: &SourceRow) -> String {
+pub(super) fn source(source: &SourceRow<'_>) -> String {
     let SourceRow {
         file,
         first_line,

@@ -44,7 +44,7 @@ enum Line<'r> {
         schema_version: u32,
         key_id: &'r str,
         #[serde(flatten)]
-        token: Box<TokenRow>,
+        token: Box<TokenRow<'r>>,
     },
     Totals {
         schema_version: u32,
@@ -68,9 +68,13 @@ pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Resul
         meta: &report.meta,
         totals: &report.totals,
     };
+    // The serializer writes a few bytes at a time, which a vector takes best.
+    let mut text = Vec::new();
     for line in tokens.chain([totals]) {
-        serde_json::to_writer(&mut *out, &line)?;
-        out.write_all(b"\n")?;
+        serde_json::to_writer(&mut text, &line)?;
+        text.push(b'\n');
+        out.write_all(&text)?;
+        text.clear();
     }
     Ok(())
 }

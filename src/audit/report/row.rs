@@ -1,5 +1,7 @@
 //! One token, ready to be written.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{Life, Remedy, name_of, prefix_of, remedy_of};
@@ -35,14 +37,14 @@ impl Severity {
 
 /// One token, ready to be written.
 #[derive(Debug, Serialize)]
-pub(in crate::audit) struct TokenRow {
+pub(in crate::audit) struct TokenRow<'r> {
     pub(super) id: String,
     pub(super) severity: Severity,
-    pub(in crate::audit) kind: String,
+    pub(in crate::audit) kind: &'r str,
     /// What all of its kind begin with.
     pub(super) prefix: &'static str,
     pub(super) confidence: &'static str,
-    pub(in crate::audit) users: Vec<String>,
+    pub(in crate::audit) users: Vec<&'r str>,
     pub(super) count: u64,
     pub(super) accepted: u64,
     pub(super) refused: u64,
@@ -53,15 +55,15 @@ pub(in crate::audit) struct TokenRow {
     pub(super) admin_accepted: bool,
     pub(super) fields: Vec<&'static str>,
     pub(super) statuses: Vec<u16>,
-    pub(super) methods: Vec<String>,
-    pub(super) endpoints: Vec<String>,
-    pub(super) clients: Vec<String>,
+    pub(super) methods: Vec<&'r str>,
+    pub(super) endpoints: Vec<&'r str>,
+    pub(super) clients: Vec<&'r str>,
     /// Some of them, where there are many.
     pub(super) networks: Vec<String>,
     pub(super) networks_count: u64,
     pub(super) networks_exact: bool,
     /// The first files by name.
-    pub(super) sources: Vec<SourceRow>,
+    pub(super) sources: Vec<SourceRow<'r>>,
     /// Sightings in further files.
     pub(super) count_elsewhere: u64,
     /// `alive`, `dead`, `unknown` or `not_checked`.
@@ -74,27 +76,26 @@ pub(in crate::audit) struct TokenRow {
     pub(super) checked_by: Option<String>,
     /// Whether the baseline has it.
     pub(super) known: bool,
-    pub(super) known_reason: Option<String>,
+    pub(super) known_reason: Option<&'r str>,
 }
 
 /// Lines of one file.
 #[derive(Debug, Serialize)]
-pub(super) struct SourceRow {
-    pub(super) file: String,
+pub(super) struct SourceRow<'r> {
+    pub(super) file: Cow<'r, str>,
     pub(super) first_line: u64,
     pub(super) last_line: u64,
     pub(super) count: u32,
 }
 
-impl TokenRow {
+impl<'r> TokenRow<'r> {
     pub(super) fn of(
-        token: &TokenView<'_>,
-        names: &[String],
+        token: &TokenView<'r>,
+        names: &'r [String],
         life: Option<Life>,
-        known: Option<&Known>,
+        known: Option<&'r Known>,
     ) -> Self {
-        let owned = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect();
-        let sources: Vec<SourceRow> = token
+        let sources: Vec<SourceRow<'_>> = token
             .spots()
             .map(|spot| SourceRow {
                 file: name_of(names, spot.input),
@@ -107,16 +108,16 @@ impl TokenRow {
             .iter()
             .fold(0_u64, |sum, source| sum.saturating_add(source.count.into()));
         let (networks_count, networks_exact) = token.distinct_networks();
-        let kind = token.kind().to_owned();
-        let state = life.as_ref().map_or("not_checked", |life| life.state);
+        let kind = token.kind();
+        let state = Life::state_of(life.as_ref());
         let life = life.unwrap_or_default();
         Self {
             id: token.id().to_string(),
             severity: severity(token, state),
-            prefix: prefix_of(&kind),
+            prefix: prefix_of(kind),
             kind,
             confidence: confidence_name(token.confidence()),
-            users: token.users().map(str::to_owned).collect(),
+            users: token.users().collect(),
             count: token.count(),
             accepted: token.accepted(),
             refused: token.refused(),
@@ -127,9 +128,9 @@ impl TokenRow {
             admin_accepted: token.is_admin_accepted(),
             fields: token.fields().map(field_name).collect(),
             statuses: token.statuses().collect(),
-            methods: owned(token.methods()),
-            endpoints: owned(token.endpoints()),
-            clients: owned(token.families()),
+            methods: token.methods(),
+            endpoints: token.endpoints(),
+            clients: token.families(),
             networks: token.networks(),
             networks_count,
             networks_exact,
@@ -143,7 +144,7 @@ impl TokenRow {
             checked_at: life.checked.as_ref().map(|(time, _)| time.to_string()),
             checked_by: life.checked.map(|(_, who)| who),
             known: known.is_some(),
-            known_reason: known.and_then(|known| known.reason.clone()),
+            known_reason: known.and_then(|known| known.reason.as_deref()),
         }
     }
 
@@ -175,7 +176,7 @@ impl TokenRow {
     }
 }
 
-fn severity(token: &TokenView<'_>, state: &str) -> Severity {
+pub(super) fn severity(token: &TokenView<'_>, state: &str) -> Severity {
     let is_alive = state == "alive";
     if state == "dead" {
         Severity::Low

@@ -39,7 +39,7 @@ impl Serialize for Results<'_, '_> {
 }
 
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let kinds: BTreeSet<String> = report.tokens().map(|token| token.kind).collect();
+    let kinds: BTreeSet<&str> = report.tokens().map(|token| token.kind).collect();
     let rules: Vec<Value> = kinds
         .iter()
         .map(|kind| {
@@ -85,14 +85,14 @@ fn rule(kind: &str) -> String {
     format!("secret-in-log/{kind}")
 }
 
-fn results(report: &Report<'_>, token: &TokenRow) -> Vec<Value> {
+fn results(report: &Report<'_>, token: &TokenRow<'_>) -> Vec<Value> {
     let level = match token.severity {
         Severity::Critical | Severity::High => "error",
         Severity::Medium => "warning",
         Severity::Low => "note",
     };
     let baseline = if token.known { "unchanged" } else { "new" };
-    let result = |source: &super::SourceRow| {
+    let result = |source: &super::SourceRow<'_>| {
         let text = format!(
             "{} ({}), {} times: {}",
             token.kind,
@@ -101,7 +101,7 @@ fn results(report: &Report<'_>, token: &TokenRow) -> Vec<Value> {
             token.outcome()
         );
         let mut result = json!({
-            "ruleId": rule(&token.kind),
+            "ruleId": rule(token.kind),
             "level": level,
             "message": { "text": text },
             "locations": [{ "physicalLocation": {

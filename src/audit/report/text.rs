@@ -126,7 +126,7 @@ impl Page<'_> {
             return Ok(());
         }
         self.heading("Secrets, the worst first")?;
-        let rows: Vec<TokenRow> = report.tokens().take(MOST).collect();
+        let rows: Vec<TokenRow<'_>> = report.tokens().take(MOST).collect();
         let mut table = Table::new(vec![
             Column::new(""),
             Column::new("id"),
@@ -147,7 +147,7 @@ impl Page<'_> {
                 }
                 .to_owned(),
                 row.short_id().to_owned(),
-                plain(&row.kind),
+                plain(row.kind),
                 plain(&row.owners()),
                 number(row.count),
                 day(row.first_seen.as_deref()),
@@ -174,17 +174,19 @@ impl Page<'_> {
         self.rest(report.order.len())
     }
 
-    fn details(&mut self, row: &TokenRow) -> io::Result<()> {
-        let sources: Vec<String> = row.sources.iter().map(csv::source).collect();
-        let elsewhere = (row.count_elsewhere > 0)
-            .then(|| format!("{} more in other files", number(row.count_elsewhere)));
+    fn details(&mut self, row: &TokenRow<'_>) -> io::Result<()> {
+        let mut sources: Vec<String> = row.sources.iter().map(csv::source).collect();
+        if row.count_elsewhere > 0 {
+            let elsewhere = number(row.count_elsewhere);
+            sources.push(format!("{elsewhere} more in other files"));
+        }
         let networks = if row.networks_exact {
             String::new()
         } else {
             format!(" (of about {})", number(row.networks_count))
         };
         let statuses: Vec<String> = row.statuses.iter().map(u16::to_string).collect();
-        let reason = row.known_reason.as_ref().or(row.state_reason.as_ref());
+        let reason = row.known_reason.or(row.state_reason.as_deref());
         let details = [
             (
                 "admin",
@@ -194,12 +196,12 @@ impl Page<'_> {
                     String::new()
                 },
             ),
-            ("in", few(sources.into_iter().chain(elsewhere))),
-            ("at", few(row.endpoints.iter().cloned())),
-            ("by", few(row.clients.iter().cloned())),
-            ("from", few(row.networks.iter().cloned()) + &networks),
+            ("in", few(&sources)),
+            ("at", few(&row.endpoints)),
+            ("by", few(&row.clients)),
+            ("from", few(&row.networks) + &networks),
             ("answered", statuses.join(" ")),
-            ("note", reason.cloned().unwrap_or_default()),
+            ("note", reason.unwrap_or_default().to_owned()),
         ];
         for (name, text) in details.iter().filter(|(_, text)| !text.trim().is_empty()) {
             self.line(&format!("      {name:<8} {text}"))?;
@@ -363,13 +365,13 @@ pub(super) fn day(moment: Option<&str>) -> String {
     moment.split('T').next().unwrap_or(moment).to_owned()
 }
 
-fn few(words: impl Iterator<Item = String>) -> String {
-    let words: Vec<String> = words.collect();
+fn few(words: &[impl AsRef<str>]) -> String {
     let more = words.len().saturating_sub(DETAILS);
     let mut text = words
-        .into_iter()
+        .iter()
         .take(DETAILS)
-        .collect::<Vec<_>>()
+        .map(AsRef::as_ref)
+        .collect::<Vec<&str>>()
         .join(", ");
     if more > 0 {
         text = format!("{text}, and {more} more");

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 
 use super::{
     Found, Search,
@@ -165,10 +165,7 @@ impl<'s> Eye<'s> {
                 self.finding(place, line, &record, &request, family, &finding);
             }
         }
-        let day = record
-            .time
-            .map(|time| TimeZone::UTC.to_datetime(time).date());
-        self.tally.line(place.input, format, true, day);
+        self.tally.line(place.input, format, true, record.time);
     }
 
     fn finding(

@@ -2,12 +2,10 @@
 //!
 //! A log has most of its secrets many times over, and what a secret is costs more to tell
 //! than all else of its line: its checksum, its HMAC, whose it is. Each spelling has one
-//! place here, which the next with the same place takes from it. What is taken away is
-//! zeroized, as all is in the end.
+//! place here, which the next with the same place takes from it. No secret is kept: 128 bits
+//! of keyed hashes stand for each.
 
 use std::hash::{BuildHasher as _, RandomState};
-
-use zeroize::Zeroizing;
 
 use crate::{
     audit::sighting::TokenId,
@@ -33,7 +31,7 @@ pub(super) struct Known {
 /// The memory of one worker.
 #[derive(Default)]
 pub(super) struct Memory {
-    hasher: RandomState,
+    hashers: [RandomState; 2],
     /// Empty until something is remembered.
     places: Vec<Option<Box<Spelling>>>,
     /// What is not remembered.
@@ -41,14 +39,12 @@ pub(super) struct Memory {
 }
 
 struct Spelling {
-    raw: Zeroizing<Box<[u8]>>,
-    name: Option<&'static str>,
-    way: Way,
+    hashes: [u64; 2],
     known: Known,
 }
 
 /// What gave the secret away; its name may say the same of a field and a parameter.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Hash)]
 enum Way {
     Name,
     Shape,
@@ -72,29 +68,25 @@ impl Memory {
             Kind::Token(_) => Way::Shape,
             Kind::Parameter(_) | Kind::Field(_) | Kind::Authorization(_) => Way::Name,
         };
-        let name = finding.name();
+        let spelling = (raw, finding.name(), way);
+        let hashes = self
+            .hashers
+            .each_ref()
+            .map(|hasher| hasher.hash_one(spelling));
         if self.places.is_empty() {
             self.places.resize_with(PLACES, || None);
         }
         // The low bits are as good as any.
-        let [low, middle, ..] = self.hasher.hash_one(raw).to_le_bytes();
+        let [hash, _] = hashes;
+        let [low, middle, ..] = hash.to_le_bytes();
         let place = usize::from(u16::from_le_bytes([low, middle]));
         let Some(place) = self.places.get_mut(place) else {
             return self.other.insert(tell());
         };
-        let is_known = place.as_ref().is_some_and(|spelling| {
-            **spelling.raw == *raw && (spelling.name, spelling.way) == (name, way)
-        });
-        if !is_known {
-            *place = None;
-        }
+        place.take_if(|spelling| spelling.hashes != hashes);
         let spelling = place.get_or_insert_with(|| {
-            Box::new(Spelling {
-                raw: Zeroizing::new(raw.into()),
-                name,
-                way,
-                known: tell(),
-            })
+            let known = tell();
+            Box::new(Spelling { hashes, known })
         });
         &spelling.known
     }

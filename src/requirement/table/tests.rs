@@ -103,6 +103,14 @@ fn dots_in_every_spelling() {
     }
 }
 
+proptest::proptest! {
+    /// Segments alone tell what the whole path does, decoded.
+    #[test]
+    fn climbing_is_seen_segment_by_segment(path in "([.]|/|%2[eEfF5]|%|2|f|a){0,12}") {
+        proptest::prop_assert_eq!(climbs(path.as_bytes()), climbs_decoded(path.as_bytes()));
+    }
+}
+
 #[test]
 fn templates_name_no_id() {
     let cases = [

@@ -9,7 +9,7 @@ use super::{
     left_out, short,
 };
 use crate::audit::report::{
-    Report, TokenRow, csv, safe,
+    NOT_CHECKED, Report, TokenRow, csv, safe,
     text::{about, day},
 };
 
@@ -37,7 +37,7 @@ pub(super) fn tokens(report: &Report<'_>) -> Markup {
     }
 }
 
-fn token(row: &TokenRow) -> Markup {
+fn token(row: &TokenRow<'_>) -> Markup {
     let severity = if row.known {
         "known"
     } else {
@@ -48,7 +48,7 @@ fn token(row: &TokenRow) -> Markup {
         tr {
             td.w { code title=(row.id) { (row.short_id()) } br; span.tag.(severity) { (severity) } }
             td.w {
-                (safe::plain(&row.kind))
+                (safe::plain(row.kind))
                 small { @if !row.prefix.is_empty() { code { (row.prefix) "…" } " " } (row.confidence) }
             }
             td.any {
@@ -59,9 +59,9 @@ fn token(row: &TokenRow) -> Markup {
             td.w { (short(row.first_seen.as_deref())) br; (short(row.last_seen.as_deref())) }
             td.any {
                 (row.outcome())
-                @if row.state != "not_checked" { small { "now " span class=(row.state) { (row.state) } } }
+                @if row.state != NOT_CHECKED { small { "now " span class=(row.state) { (row.state) } } }
                 @if let Some(revocation) = row.revocation { small { "revocation: " (revocation.replace('_', " ")) } }
-                @if let Some(reason) = row.known_reason.as_ref().or(row.state_reason.as_ref()) {
+                @if let Some(reason) = row.known_reason.or(row.state_reason.as_deref()) {
                     small { (safe::plain(reason)) }
                 }
             }
@@ -80,19 +80,19 @@ fn token(row: &TokenRow) -> Markup {
     }
 }
 
-fn few(words: &[String]) -> Markup {
+fn few(words: &[impl AsRef<str>]) -> Markup {
     let more = words.len().saturating_sub(MOST_DETAILS);
     html! {
-        @for word in words.iter().take(MOST_DETAILS) { small { (safe::plain(word)) } }
+        @for word in words.iter().take(MOST_DETAILS) { small { (safe::plain(word.as_ref())) } }
         @if more > 0 { small { "and " (more) " more" } }
     }
 }
 
-fn joined(words: &[String]) -> String {
+fn joined(words: &[impl AsRef<str>]) -> String {
     let shown: Vec<String> = words
         .iter()
         .take(MOST_DETAILS)
-        .map(|word| safe::plain(word))
+        .map(|word| safe::plain(word.as_ref()))
         .collect();
     match words.len().saturating_sub(MOST_DETAILS) {
         0 => shown.join(", "),
@@ -154,9 +154,9 @@ fn bars_of_days(report: &Report<'_>) -> (&'static str, Vec<Bar>) {
 }
 
 pub(super) fn kinds(report: &Report<'_>) -> Markup {
-    let mut sums: BTreeMap<String, ([u64; 3], u64)> = BTreeMap::new();
+    let mut sums: BTreeMap<&str, ([u64; 3], u64)> = BTreeMap::new();
     for row in report.tokens() {
-        let (parts, tokens) = sums.entry(row.kind.clone()).or_default();
+        let (parts, tokens) = sums.entry(row.kind).or_default();
         for (sum, part) in parts
             .iter_mut()
             .zip([row.accepted, row.unproven, row.refused])
@@ -167,7 +167,15 @@ pub(super) fn kinds(report: &Report<'_>) -> Markup {
     }
     let mut bars: Vec<(Bar, u64)> = sums
         .into_iter()
-        .map(|(label, (parts, tokens))| (Bar { label, parts }, tokens))
+        .map(|(label, (parts, tokens))| {
+            (
+                Bar {
+                    label: label.to_owned(),
+                    parts,
+                },
+                tokens,
+            )
+        })
         .collect();
     bars.sort_by_key(|(bar, _)| std::cmp::Reverse(bar.sum()));
     let most = bars.first().map_or(0, |(bar, _)| bar.sum());
