@@ -9,8 +9,10 @@
     reason = "each fuzz target uses one of them"
 )]
 
+mod http2;
 mod issuers;
 mod lists;
+mod logs;
 
 use std::{
     io::Write as _,
@@ -19,21 +21,13 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http::HeaderValue;
 use tokenshim::{
-    audit::line::{Field, Format, LineReader, LogFormat, Record},
     http1::{
         chunked::{Chunks, Piece},
         head,
         length::Length,
         survey,
-    },
-    http2::{
-        PREFACE,
-        answer::{self, Body, Step},
-        client,
-        heads::{Event, Heads},
-        paths, request,
     },
     percent,
     proxy_protocol::{self, Parsed, ReadError, Version},
@@ -52,8 +46,10 @@ use tokenshim::{
 };
 
 pub(crate) use self::{
+    http2::{http2_answer, http2_heads, http2_request, http2_upstream},
     issuers::{introspection, whoami},
     lists::live_set,
+    logs::{log_format, log_line, redaction},
 };
 
 /// A query: nothing is left behind the cut, and nothing else is changed.
@@ -123,109 +119,6 @@ fn kept<'q>(text: &'q [u8], names: &Names) -> Vec<(&'q [u8], Option<&'q [u8]>)> 
         .filter(|pair| !names.contain(pair) && !pair.span.is_empty())
         .map(|pair| (pair.name, pair.value))
         .collect()
-}
-
-/// A block of lines: each is read from suspect to suspect as it is alone, and what it holds
-/// is the same.
-fn in_blocks(block: &[u8]) {
-    let redactor = redact::Redactor::default();
-    let mut suspects = redactor.suspects(block);
-    let mut at = 0;
-    for line in block.split(|byte| *byte == b'\n') {
-        let end = at + line.len();
-        let mut next = |from| suspects.next(at + from).filter(|place| *place < end);
-        let mut next = |from| next(from).map(|place| place - at);
-        let found: Vec<_> = redactor
-            .findings_among(line, &mut next)
-            .map(|finding| finding.classified(line))
-            .collect();
-        assert_eq!(found, redactor.find(line), "a line of a block");
-        for finding in found {
-            assert!(!finding.decoded(line).is_empty(), "nothing is left decoded");
-        }
-        at = end + 1;
-    }
-}
-
-/// A log line: nothing is left to find, and nothing else is changed.
-pub(crate) fn redaction(text: &[u8]) {
-    let masked = redact::mask(text);
-    assert_eq!(redact::find(&masked), [], "left to find");
-    assert_eq!(redact::mask(&masked), masked, "twice is once");
-    in_blocks(text);
-    let (mut at, mut rebuilt) = (0, Vec::new());
-    for finding in redact::find(text) {
-        assert!(
-            finding.span.start >= at && finding.span.end <= text.len(),
-            "order"
-        );
-        assert!(!finding.span.is_empty(), "empty finding");
-        rebuilt.extend_from_slice(&text[at..finding.span.start]);
-        rebuilt.extend_from_slice(MASK);
-        at = finding.span.end;
-    }
-    rebuilt.extend_from_slice(&text[at..]);
-    assert_eq!(rebuilt, *masked, "bytes outside of findings");
-}
-
-/// Lines of a log: places are inside, an envelope of JSON changes nothing that is said,
-/// and what a line says is its own.
-pub(crate) fn log_line(bytes: &[u8]) {
-    let given = [
-        r#"log_format a '$remote_addr [$time_local] "$request" $status "$http_referer"';"#,
-        r#"log_format b escape=json '{"u":"$uri?$args","m":$msec,"a":"$http_user_agent"}';"#,
-    ];
-    let given = given.map(|directive| LogFormat::parse(directive).unwrap());
-    let mut reader = LineReader::new(&given);
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let (format, record) = reader.read(line);
-        let parts = [
-            (Field::Other, &record.method),
-            (Field::Request, &record.target),
-            (Field::Referer, &record.referer),
-            (Field::UserAgent, &record.user_agent),
-            (Field::Other, &record.user),
-        ];
-        for (field, part) in parts {
-            let Some(part) = part else { continue };
-            assert!(part.span.end <= line.len(), "outside");
-            assert!(!part.span.is_empty() && !part.text.is_empty(), "empty");
-            if field != Field::Other {
-                assert_eq!(record.field_at(part.span.start), field, "another part");
-                let behind = part.span.start..usize::MAX;
-                assert_eq!(record.cut(behind), part.span, "cut elsewhere");
-            }
-        }
-        in_docker(line, format, &mut reader);
-        assert_eq!(reader.read(line), (format, record), "another answer");
-    }
-}
-
-fn in_docker(line: &[u8], format: Format, reader: &mut LineReader) {
-    let Ok(text) = str::from_utf8(line) else {
-        return;
-    };
-    let is_carrier = matches!(
-        format,
-        Format::JournaldExport | Format::Syslog | Format::Docker | Format::Cri | Format::Text
-    );
-    let quoted = serde_json::to_string(text).unwrap();
-    let wrapped = format!(r#"{{"log":{quoted},"stream":"stdout"}}"#);
-    let said = |record: &Record<'_>| {
-        [
-            &record.method,
-            &record.target,
-            &record.referer,
-            &record.user_agent,
-        ]
-        .map(|part| part.as_ref().map(|part| part.text.to_vec()))
-    };
-    let (_, plain) = reader.read(line);
-    let (inner, carried) = reader.read(wrapped.as_bytes());
-    // Envelopes have an end, and an export is none of Docker's.
-    if !is_carrier && inner == format {
-        assert_eq!(said(&plain), said(&carried), "changed by its envelope");
-    }
 }
 
 /// A request head: whatever passes is what HTTP says a head is.
@@ -401,155 +294,6 @@ fn say_again(endpoints: Option<proxy_protocol::Endpoints>) {
             assert_eq!(plain(Some(found.destination)), plain(destination));
         }
     }
-}
-/// A request over HTTP/2, its parts on lines: one head, and nothing added to it.
-pub(crate) fn http2_request(bytes: &[u8]) {
-    let mut lines = bytes.split(|&byte| byte == b'\n');
-    let mut next = || lines.next().unwrap_or_default();
-    let Ok(method) = Method::from_bytes(next()) else {
-        return;
-    };
-    let mut uri = http::uri::Parts::default();
-    uri.path_and_query = http::uri::PathAndQuery::try_from(next()).ok();
-    if let Ok(authority) = http::uri::Authority::try_from(next()) {
-        uri.scheme = uri
-            .path_and_query
-            .is_some()
-            .then_some(http::uri::Scheme::HTTP);
-        uri.authority = Some(authority);
-    }
-    let mut head = Request::new(());
-    *head.method_mut() = method;
-    *head.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
-    for line in lines {
-        let at = memchr::memchr(b'=', line).unwrap_or(line.len());
-        let (name, value) = line.split_at(at);
-        let value = HeaderValue::from_bytes(value.get(1..).unwrap_or_default());
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), value) {
-            head.headers_mut().append(name, value);
-        }
-    }
-    for is_ended in [true, false] {
-        let mut out = Vec::new();
-        let framing = request::push_head(&mut out, &head, None, is_ended);
-        assert_eq!(head::end(&out, 0), Some(out.len()), "one head");
-        let mut fields = vec![httparse::EMPTY_HEADER; 1000];
-        let Ok(parsed) = head::parse(&out, &mut fields) else {
-            continue;
-        };
-        assert_eq!(parsed.method, head.method().as_str().as_bytes());
-        assert!(
-            parsed.fields.len() <= head.headers().len() + 2,
-            "a field more"
-        );
-        let count = |name: &str| {
-            let is = |field: &&head::Field<'_>| field.name == name;
-            parsed.fields.iter().filter(is).count()
-        };
-        assert!(count("host") <= 1 && count("cookie") <= 1);
-        let is_chunked = framing == request::Framing::Chunked;
-        assert_eq!(count("transfer-encoding"), usize::from(is_chunked));
-        assert!(!is_chunked || count("content-length") == 0, "two lengths");
-    }
-}
-
-/// A request to an upstream: what goes by HTTP/2 arrives as it was written.
-pub(crate) fn http2_upstream(bytes: &[u8]) {
-    let Ok(client::Head { request, .. }) = client::parse(bytes) else {
-        return;
-    };
-    let (parts, ()) = request.into_parts();
-    let uri = parts.uri.into_parts();
-    let (path, host) = (uri.path_and_query.unwrap(), uri.authority.unwrap());
-    let line = format!("{} {path} HTTP/1.", parts.method);
-    // Some readers skip empty lines in front of a message.
-    let begin = bytes.iter().position(|byte| !b"\r\n".contains(byte));
-    assert!(bytes[begin.unwrap()..].starts_with(line.as_bytes()));
-    assert!(String::from_utf8_lossy(bytes).contains(host.as_str()));
-    for name in ["host", "connection", "transfer-encoding", "upgrade"] {
-        assert!(!parts.headers.contains_key(name), "{name}");
-    }
-    let secret = parts.headers.get("authorization");
-    assert!(secret.is_none_or(HeaderValue::is_sensitive));
-}
-
-/// An answer of the engine: how it is written does not matter, and no more comes
-/// out of it than went in.
-pub(crate) fn http2_answer(bytes: &[u8]) {
-    let end = head::end(bytes, 0).unwrap_or(0);
-    let (head, body) = bytes.split_at(end);
-    let length = answer::parse(head, false).map_or(Length::Chunked, |head| head.length);
-    let whole = read_answer(body, length, usize::MAX, usize::MAX);
-    for (step, room) in [(1, 1), (2, 7), (7, 2)] {
-        assert_eq!(read_answer(body, length, step, room), whole, "step {step}");
-    }
-}
-
-/// The body, and whether it ended; `None` for one that is not framed so.
-fn read_answer(wire: &[u8], length: Length, step: usize, room: usize) -> Option<(Vec<u8>, bool)> {
-    let (mut body, mut out) = (Body::new(length), Vec::new());
-    for piece in wire.chunks(step.min(wire.len().max(1))) {
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let promised = body.data_in(&[rest]);
-            let count = match body.next(rest, room).ok()? {
-                Step::Framing(count) | Step::End(count, _) => count,
-                Step::Data(count) => {
-                    assert!(count <= room && count <= promised, "more than promised");
-                    out.extend_from_slice(&rest[..count]);
-                    count
-                }
-                Step::Full => panic!("there is room"),
-            };
-            rest = &rest[count..];
-        }
-    }
-    Some((out, body.is_ended()))
-}
-
-/// Frames of a client: how they arrive does not matter, those without a path to
-/// replace go on as they came, and what goes on has nothing left to replace.
-pub(crate) fn http2_heads(bytes: &[u8]) {
-    let wire = [PREFACE, bytes].concat();
-    let whole = pass(&wire, wire.len());
-    for step in [1, 2, 7] {
-        assert!(pass(&wire, step) == whole, "step {step}");
-    }
-    let (out, paths, is_hostile) = whole;
-    if is_hostile {
-        return;
-    }
-    let again = pass(&out, out.len());
-    assert!(again.0 == out, "replaced twice");
-    for (_, path) in &paths {
-        assert!(!path.is_empty(), "there is no copy of nothing");
-        let is_taken = path.iter().all(|&byte| paths::is_taken(byte));
-        assert!(!path.starts_with(b"/") || !is_taken, "h2 takes it");
-    }
-}
-
-type Passed = (Vec<u8>, Vec<(u32, Vec<u8>)>, bool);
-
-fn pass(wire: &[u8], step: usize) -> Passed {
-    let mut heads = Heads::new(0);
-    let (mut out, mut paths, mut is_hostile) = (Vec::new(), Vec::new(), false);
-    for piece in wire.chunks(step) {
-        let passed = heads.read(piece, |event| match event {
-            Event::Frame(_) => {}
-            Event::Path(stream, path) => paths.push((stream, path)),
-            Event::Hostile => is_hostile = true,
-        });
-        out.extend_from_slice(&piece[..passed]);
-        let ready = heads.ready().len();
-        out.extend_from_slice(heads.ready());
-        heads.gave(ready);
-        if is_hostile {
-            return (out, paths, true);
-        }
-    }
-    heads.end();
-    out.extend_from_slice(heads.ready());
-    (out, paths, false)
 }
 
 /// A homeserver's answer, and a path: nothing is learned but what another reader sees as

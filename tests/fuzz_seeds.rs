@@ -30,10 +30,11 @@ use proptest::{
 type Law = fn(&[u8]);
 
 /// Every target with the name of its seeds.
-const TARGETS: [(&str, Law); 22] = [
+const TARGETS: [(&str, Law); 23] = [
     ("relocation", laws::relocation),
     ("redaction", laws::redaction),
     ("log_line", laws::log_line),
+    ("log_format", laws::log_format),
     ("head", laws::head),
     ("chunks", laws::chunks),
     ("fields", laws::fields),

@@ -219,31 +219,33 @@ fn bodies_have_a_pace() {
     let shim = Shim::start(&upstream, &(limits.to_owned() + &admin.section()));
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let sized =
-        |more: &str| format!("POST /s HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\n{more}\r\n");
+        |more: &str| format!("POST /s HTTP/1.1\r\nHost: h\r\nContent-Length: 40000\r\n{more}\r\n");
     let chunked = |more: &str| format!("{CHUNKED}{more}\r\n");
+    // Each piece is worth two seconds, which nobody pauses here.
+    let enough = "x".repeat(2000);
     let cases = [
         ("sized", sized(""), "xxxxx", false),
         ("chunked", chunked(""), "5\r\nxxxxx\r\n", false),
         ("chunks of one byte", chunked(""), "1\r\nx\r\n", false),
         ("a sized form", sized(form), "xxxxx", false),
         ("a chunked form", chunked(form), "5\r\nxxxxx\r\n", false),
-        ("sized, fast enough", sized(""), &"x".repeat(100), true),
-        ("a form, fast enough", sized(form), &"x".repeat(100), true),
+        ("sized, fast enough", sized(""), &enough, true),
+        ("a form, fast enough", sized(form), &enough, true),
     ];
     for (name, head, piece, is_fine) in cases {
         let before = admin.number(&hits("body_rate"));
         let mut client = shim.connect();
-        client.send(head);
         let began = Instant::now();
+        client.send(head + piece);
         // Never silent for as long as a body may be, but steady.
-        for _ in 0..20 {
-            if client.try_send(piece).is_err() || !client.is_silent_for(25 * MS) {
+        for _ in 1..20 {
+            if !client.is_silent_for(25 * MS) || client.try_send(piece).is_err() {
                 break;
             }
         }
         let answer = client.response();
         if is_fine {
-            assert_eq!(answer.text(), "POST /s 2000", "case: {name}");
+            assert_eq!(answer.text(), "POST /s 40000", "case: {name}");
         } else {
             assert_refused(
                 name,

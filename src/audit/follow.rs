@@ -19,6 +19,7 @@ use super::{
     scan::{Eye, Found, Lines, Search, Watch},
     sighting::Place,
 };
+use crate::redact::STRIKE;
 
 /// How often files are looked at.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -258,7 +259,9 @@ impl Reading {
         // It may have grown past that place again.
         let mut head = vec![0; self.head.len()];
         let read = read_start(&self.file, &mut head)?;
-        Ok(read != self.head.len() || head != self.head)
+        // What `redact --live` masked is the same line still.
+        let is_same = |(now, before): (&u8, &u8)| now == before || *now == STRIKE;
+        Ok(read != self.head.len() || !head.iter().zip(&self.head).all(is_same))
     }
 
     fn know_head(&mut self) -> io::Result<()> {

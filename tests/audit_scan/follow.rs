@@ -141,6 +141,32 @@ fn a_log_is_followed_through_every_rotation() {
 }
 
 #[test]
+fn a_log_that_is_masked_meanwhile_is_not_read_again() {
+    let place = Place::new();
+    let path = place.file("access.log", leak("FAKE-SECRET-0").as_bytes());
+    let report = place.path("report.json");
+    let output = report.to_str().unwrap();
+    let arguments = ["--follow", "--format", "json", "-o", output];
+    let running = Running::start(place.command(&arguments, &[&path]));
+    assert_eq!(running.news()["id"], id("FAKE-SECRET-0"));
+    let masked = Command::new(env!("CARGO_BIN_EXE_tokenshim"))
+        .args(["redact", "--live"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(masked.status.success());
+    assert!(fs::read_to_string(&path).unwrap().contains("=***"));
+    append(&path, &leak("FAKE-SECRET-1"));
+    assert_eq!(running.news()["id"], id("FAKE-SECRET-1"));
+    running.interrupt();
+    assert_eq!(running.end().1, 1);
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let totals = &report["totals"];
+    assert_eq!(totals["lines"], 2, "the first line was read twice");
+    assert_eq!(totals["findings"], 2);
+}
+
+#[test]
 fn who_interrupts_gets_the_report_so_far() {
     let place = Place::new();
     let mut command = place.command(&["--format", "json"], &[Path::new("-")]);

@@ -1,7 +1,7 @@
 //! The directive itself, in nginx's syntax.
 
 use super::{LogFormat, Meaning, Piece, VARIABLES};
-use crate::audit::line::escape::Escape;
+use crate::{audit::line::escape::Escape, redact};
 
 /// Why a `log_format` cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,11 +32,35 @@ pub enum BadLogFormat {
     Nothing,
 }
 
+impl BadLogFormat {
+    /// For a directive with a secret in it, of which a word may be a part.
+    fn without_quote(self) -> Self {
+        let nothing = || "…".to_owned();
+        match self {
+            Self::NoDirective(_) => Self::NoDirective(nothing()),
+            Self::Escape(_) => Self::Escape(nothing()),
+            Self::NoName(_) => Self::NoName(nothing()),
+            Self::Behind(_) => Self::Behind(nothing()),
+            other => other,
+        }
+    }
+}
+
 fn known() -> String {
     VARIABLES.map(|(name, _)| format!("${name}")).join(", ")
 }
 
 pub(super) fn parse(directive: &str) -> Result<LogFormat, BadLogFormat> {
+    read(directive).map_err(|error| {
+        if redact::find(directive.as_bytes()).is_empty() {
+            error
+        } else {
+            error.without_quote()
+        }
+    })
+}
+
+fn read(directive: &str) -> Result<LogFormat, BadLogFormat> {
     let mut words = Words {
         text: directive,
         at: 0,
