@@ -39,7 +39,7 @@ use spellings::{Place, SPELLINGS, Spelling};
 use tokens::KINDS;
 
 /// Lines without a secret, in all formats together.
-const LOOKALIKES: usize = 200_000;
+const LOOKALIKES: usize = 1_000_000;
 
 fn reader() -> LineReader {
     let given = formats::DIRECTIVES.map(|directive| LogFormat::parse(directive).unwrap());
@@ -223,11 +223,13 @@ fn the_report_has_every_token() {
     assert_eq!(formats, expected);
 }
 
-/// 200,000 lines without one at any confidence; the aim is one in a million at the lowest.
+/// A million lines: no finding is verified, and at most one is there at all. A session id
+/// of 40 random letters may begin with `syt_`, after all.
 #[test]
 fn what_looks_like_one_is_none() {
     let mut random = Random::new(2);
     let mut block = Vec::new();
+    let mut found = 0;
     for number in 0..LOOKALIKES {
         let writer = &WRITERS[number % WRITERS.len()];
         let mut request = Request::of(&mut random);
@@ -236,11 +238,13 @@ fn what_looks_like_one_is_none() {
         block.push(b'\n');
         // As an audit reads: many lines at once.
         if block.len() > 1 << 20 || number + 1 == LOOKALIKES {
-            if let Some(finding) = redact::find(&block).first() {
+            for finding in redact::find(&block) {
                 let from = finding.span.start.saturating_sub(200);
                 let to = block.len().min(finding.span.end + 100);
                 let around = String::from_utf8_lossy(&block[from..to]);
-                panic!("{finding:?} in {around}");
+                found += 1;
+                let is_verified = finding.confidence() == Confidence::Verified;
+                assert!(found <= 1 && !is_verified, "{finding:?} in {around}");
             }
             block.clear();
         }
