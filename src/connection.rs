@@ -320,7 +320,7 @@ impl<'w> Connection<'w> {
                 if let (Some(touch), Ok(Next::Close | Next::Linger) | Err(_)) = (&plan.touch, &ran)
                 {
                     // Nobody knows whether it was done.
-                    settings.forget(touch, plan.bearer.as_ref(), false);
+                    settings.forget(touch, false);
                 }
                 match ran {
                     Ok(next) => next,

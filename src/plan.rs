@@ -26,6 +26,7 @@ use crate::{
     refusal::{Dialect, Malformed, Refusal},
     relocate::{self, Credential},
     requirement::{Api, Class, Endpoint},
+    secret::TokenKey,
     settings::{Settings, Site},
     target::{self, Form, RawTarget},
     verify::learn::Touch,
@@ -99,8 +100,9 @@ pub struct Plan {
     pub bearer: Option<Bearer>,
     /// Whether the upstream's word about the token is worth remembering.
     pub teaches: bool,
-    /// Whose verdicts are void once the upstream has done what is asked.
-    pub touch: Option<Touch>,
+    /// Whose verdicts are void once the upstream has done what is asked, and what the
+    /// request's own token is known by.
+    pub touch: Option<(Touch, Option<TokenKey>)>,
 }
 
 impl Plan {
@@ -378,17 +380,20 @@ impl<'r, 'f> Parts<'r, 'f> {
             to_query,
         };
         self.push_head(&rewrite, plan, out);
-        if let (true, Some(token), Some((_, key))) = (looks, rewrite.credential.token(), known) {
-            plan.bearer = Some(if site.verifies() {
+        let key = known.map(|(_, key)| key);
+        if let (true, Some(token), Some(key)) = (looks, rewrite.credential.token(), key) {
+            if site.verifies() {
                 // Always found; if it were not, nobody could be let in.
-                Bearer::find(key, token, out).ok_or(Refusal::Internal)?
-            } else {
-                Bearer::known(key)
-            });
-            plan.teaches = relocate::may_teach(endpoint, head.method, target);
+                let bearer = Bearer::find(key, token, out).ok_or(Refusal::Internal)?;
+                plan.bearer = Some(bearer);
+            } else if relocated.is_plain && !self.may_hide_token(body) {
+                // One upstream may serve several names, each with tokens of its own.
+                plan.bearer = Some(Bearer::known(key.at_host(self.host)));
+                plan.teaches = relocate::may_teach(endpoint, head.method, target);
+            }
         }
         if site.policy.profile == Profile::Matrix && self.settings.verifiers.remember_users() {
-            plan.touch = relocate::touches(head.method, target);
+            plan.touch = relocate::touches(head.method, target).map(|touch| (touch, key));
         }
         Ok(())
     }
@@ -421,15 +426,34 @@ impl<'r, 'f> Parts<'r, 'f> {
 
     /// Whether somebody is to be asked about the token of this request. Of a homeserver's
     /// endpoints these are the ones that need one: elsewhere it ignores tokens, or
-    /// knows better than we. Of anything else, all but preflights, which have none.
+    /// knows better than we. Of anything else, all but preflights, which have none
+    /// (Fetch Standard, "CORS protocol and credentials").
     fn looks_at_token(&self, endpoint: Endpoint) -> bool {
         if self.site.verifier.is_none() {
             return false;
         }
         match self.site.policy.profile {
             Profile::Matrix => endpoint.class == Class::Required,
-            _ => self.site.verifies() && self.head.method != b"OPTIONS",
+            _ => self.site.verifies() && !self.is_preflight(),
         }
+    }
+
+    /// Whether a browser asks, on its own behalf, if it may ask. Anybody can write such a
+    /// request, so it is one only if it can be nothing else to whoever gets it.
+    fn is_preflight(&self) -> bool {
+        const OVERRIDES: [&str; 3] = [
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+        ];
+        let has = |name: &&str| {
+            let mut fields = self.head.fields.iter();
+            fields.any(|field| field.name.eq_ignore_ascii_case(name))
+        };
+        self.head.method == b"OPTIONS"
+            && self.survey.length == Length::Zero
+            && ["origin", "access-control-request-method"].iter().all(has)
+            && !OVERRIDES.iter().any(has)
     }
 }
 

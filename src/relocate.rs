@@ -174,6 +174,10 @@ pub struct Relocated<'r> {
     pub long_poll_ms: u32,
     /// What to send upstream, or why nothing is sent.
     pub credential: Result<Credential<'r>, Refusal>,
+    /// Whether the upstream reads the same token for certain: what we write, or one field
+    /// spelled as we would. Some servers take a second space, or the space that others read
+    /// in a `+` of the query, for a part of the token.
+    pub is_plain: bool,
 }
 
 /// Decides about the token of a request.
@@ -215,6 +219,12 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
     } else {
         choose(request, authorization, &found, policy)
     };
+    let is_alone = !has_token || !(is_untouched || observes);
+    let is_plain = match &credential {
+        Ok(Credential::Moved(_)) => true,
+        Ok(Credential::Kept(Some(token))) => is_alone && is_plain(authorization, token),
+        Ok(Credential::Absent | Credential::Kept(None)) | Err(_) => false,
+    };
     Relocated {
         source,
         cut: !verbatim && !observes && found.pairs > 0,
@@ -222,7 +232,15 @@ pub fn relocate<'r>(request: &Request<'r>, policy: &Policy) -> Relocated<'r> {
         to_query: policy.goes_to_query() && !is_untouched,
         long_poll_ms: in_query.long_poll_ms().unwrap_or_default(),
         credential,
+        is_plain,
     }
+}
+
+/// Whether the field is the scheme, one space, and the token.
+fn is_plain(authorization: Authorization<'_>, token: &AccessToken<'_>) -> bool {
+    const SCHEME: &[u8] = b"Bearer ";
+    let token = token.expose().as_bytes();
+    matches!(authorization, Authorization::One(field) if field.strip_prefix(SCHEME) == Some(token))
 }
 
 /// Which of the credentials counts.

@@ -179,6 +179,20 @@ fn take<const N: usize>(bytes: &mut impl Iterator<Item = u8>) -> [u8; N] {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenKey([u8; 16]);
 
+impl TokenKey {
+    /// The same token as one `Host` knows it, in any case of letters: what stands for it is
+    /// the key and a hash (FNV-1a) of the name, and the key is nobody's to guess.
+    #[must_use]
+    pub fn at_host(self, host: &[u8]) -> Self {
+        const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        let name = host.iter().fold(BASIS, |name, byte| {
+            (name ^ u128::from(byte.to_ascii_lowercase())).wrapping_mul(PRIME)
+        });
+        Self((u128::from_ne_bytes(self.0) ^ name).to_ne_bytes())
+    }
+}
+
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenKey(…)")

@@ -11,11 +11,10 @@ use std::{
 
 use crate::{
     config::{Config, HostPattern, Limits, ProxyHeader, Route, Timeouts, TrustedProxies, Upstream},
-    plan::Bearer,
     redact::Redactor,
     relocate::Policy,
     response::Moved,
-    secret::{FingerprintKey, ShortKey},
+    secret::{FingerprintKey, ShortKey, TokenKey},
     tls::{self, TlsError},
     verify::{Verifier, Verifiers, VerifyError, learn::Touch, rules::Rules},
 };
@@ -140,11 +139,10 @@ impl Settings {
         })
     }
 
-    /// Whatever is remembered of the tokens in `touch` may be void; `bearer` is the
-    /// token of the request that did it, or, unless that `is_certain`, may have.
-    pub fn forget(&self, touch: &Touch, bearer: Option<&Bearer>, is_certain: bool) {
-        let key = bearer.map(|bearer| bearer.key);
-        self.verifiers.forget(touch, key, is_certain);
+    /// Whatever is remembered of the tokens in `touch` may be void; the key is that of the
+    /// request's token, which did it, or, unless that `is_certain`, may have.
+    pub fn forget(&self, (touch, key): &(Touch, Option<TokenKey>), is_certain: bool) {
+        self.verifiers.forget(touch, *key, is_certain);
     }
 
     /// Whether an upstream connection may carry requests of several clients.

@@ -61,8 +61,8 @@ pub struct Identity {
     pub label: Option<String>,
     /// Whether the user is a guest.
     pub is_guest: bool,
-    /// Whether the user is an administrator of the server; `false` where nobody asked.
-    pub is_admin: bool,
+    /// Whether the user is an administrator of the server.
+    pub admin: Admin,
 }
 
 /// A verdict, fresh from the issuer.
@@ -72,6 +72,31 @@ pub struct Answer {
     pub verdict: Verdict,
     /// When it is void, if the issuer sets a time (`exp`).
     pub valid_for: Option<std::time::Duration>,
+}
+
+impl NoAnswer {
+    /// Whether nobody else gets an answer, either. What has to do with one token, or comes
+    /// of too many of them, a client could bring about.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout | Self::Unusable(_) | Self::Open => true,
+            Self::Odd(_) | Self::Busy => false,
+        }
+    }
+}
+
+/// Whether somebody is an administrator of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Admin {
+    /// He is none, or it makes no difference.
+    #[default]
+    No,
+    /// He is.
+    Yes,
+    /// The issuer does not know the question: he is not let in as one, nor past a rule
+    /// against them.
+    Unknown,
 }
 
 /// Nobody could say anything about the token.
@@ -86,6 +111,12 @@ pub enum NoAnswer {
     /// An answer that is none: another status, or a body that says nothing.
     #[error("gave no usable answer: {0}")]
     Unusable(String),
+    /// The same, and it has to do with this token alone.
+    #[error("gave no usable answer about this token: {0}")]
+    Odd(String),
+    /// So many others are asked about that this one was not.
+    #[error("is asked about too many tokens at once")]
+    Busy,
     /// It failed so often that it is left alone for a while.
     #[error("is not asked for a while, after several failures")]
     Open,

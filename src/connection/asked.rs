@@ -62,7 +62,7 @@ impl Connection<'_> {
             Ok(is_here) => {
                 if let Some(touch) = &plan.touch {
                     // It is done behind our back, if it is.
-                    setup.settings.forget(touch, plan.bearer.as_ref(), false);
+                    setup.settings.forget(touch, false);
                 }
                 !is_here
             }

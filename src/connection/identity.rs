@@ -1,12 +1,14 @@
 //! The question between plan and exchange: whose token is it, and may he come in?
 
 use crate::{
-    clock, exchange, hygiene,
+    clock,
+    config::Profile,
+    exchange, hygiene,
     metrics::{Judgement, Witness},
     plan::Plan,
     refusal::Refusal,
     settings::Site,
-    verify::{Identity, NoAnswer, Verdict, Verifier},
+    verify::{Identity, NoAnswer, Verdict, Verifier, learn::Touch},
 };
 
 use super::Connection;
@@ -59,6 +61,11 @@ impl Connection<'_> {
         let identity = match &*verdict {
             Verdict::Valid(identity) if site.rules.admits(identity) => identity,
             Verdict::Valid(_) | Verdict::Unfit => return Err(Refusal::Forbidden),
+            // Who is locked may still log out: what else he asks, the homeserver refuses.
+            Verdict::Locked if may_log_out(site, plan) => {
+                finish(head, site, None);
+                return Ok(true);
+            }
             Verdict::Locked => return Err(Refusal::LockedUser),
             Verdict::Unknown { soft_logout } => {
                 return Err(verifier.refusal(*soft_logout, plan.client, clock::now()));
@@ -69,10 +76,18 @@ impl Connection<'_> {
     }
 }
 
+/// Whether the request may be one that ends the caller's sessions, at a homeserver.
+///
+/// Spec: client-server API, "Account locking".
+fn may_log_out(site: &Site, plan: &Plan) -> bool {
+    let ends_own = matches!(plan.touch, Some((Touch::Token | Touch::User, _)));
+    site.policy.profile == Profile::Matrix && ends_own
+}
+
 /// Nobody could say anything about the token: 503, or as the operator wants it.
 fn may_pass_unseen(verifier: &Verifier, error: &NoAnswer) -> Result<(), Refusal> {
     tracing::warn!(%error, "access token not verified");
-    if verifier.forwards_unverified() {
+    if verifier.forwards_unverified() && error.is_outage() {
         Ok(())
     } else {
         Err(Refusal::Unverified)

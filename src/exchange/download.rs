@@ -231,7 +231,7 @@ impl<'a> Download<'a> {
         self.record.status(head.status);
         if let (Some(touch), 200..300) = (&plan.touch, head.status) {
             // Before the client can know that it is done.
-            self.settings.forget(touch, plan.bearer.as_ref(), true);
+            self.settings.forget(touch, true);
         }
         let evidence =
             (head.status == 401 && plan.teaches).then(|| Box::new(Evidence::begin(head.fields)));

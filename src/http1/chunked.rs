@@ -4,6 +4,8 @@
 //! byte at a time and fuzzed. Extensions are skipped: what we send on is framed
 //! anew, so a lax reader behind us sees only our chunks.
 
+use crate::hygiene;
+
 /// The longest size line and the longest trailer section that are read.
 const LONGEST_LINE: usize = 1024;
 const LONGEST_TRAILERS: usize = 8 * 1024;
@@ -159,7 +161,8 @@ pub fn push_size(out: &mut Vec<u8>, size: usize) {
 }
 
 /// Appends the end of a chunked body with those of its `trailers` that may be
-/// passed on (RFC 9110 section 6.5.1: none that frames, routes or authorizes).
+/// passed on (RFC 9110 section 6.5.1: none that frames, routes or authorizes, and none that
+/// says who somebody is).
 ///
 /// # Errors
 ///
@@ -197,9 +200,10 @@ pub fn push_end(out: &mut Vec<u8>, trailers: &[u8]) -> Result<(), BadChunk> {
             return Err(BadChunk);
         };
         for field in fields.iter().filter(|field| {
-            !KEPT_BACK
-                .iter()
-                .any(|name| field.name.eq_ignore_ascii_case(name))
+            !hygiene::is_identity(field.name)
+                && !KEPT_BACK
+                    .iter()
+                    .any(|name| field.name.eq_ignore_ascii_case(name))
         }) {
             for piece in [field.name.as_bytes(), b": ", field.value, b"\r\n"] {
                 out.extend_from_slice(piece);
@@ -303,7 +307,8 @@ mod tests {
         let mut out = Vec::new();
         push_end(
             &mut out,
-            b"X-Checksum: 1\r\nAuthorization: Bearer SECRET\r\nHost: x\r\n\r\n",
+            b"X-Checksum: 1\r\nAuthorization: Bearer SECRET\r\nHost: x\r\n\
+              X-Matrix-User: @root:hs\r\nx_token_scope: all\r\n\r\n",
         )
         .unwrap();
         assert_eq!(out, b"0\r\nX-Checksum: 1\r\n\r\n");

@@ -132,12 +132,29 @@ pub fn parse<'b, 'f>(
     }
 }
 
-/// What can be told of a head that does not parse, for the log: the request
-/// line as far as it goes.
+/// What can be told of a head that does not parse, for the log: method and path, as far
+/// as nothing in them is out of the ordinary. Behind that anything may be a secret, cut in
+/// a way that no mask knows: what a wrong `Content-Length` left of a body, say.
 #[must_use]
 pub fn first_line(bytes: &[u8]) -> RawTarget<'_> {
-    let end = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
-    RawTarget::new(bytes.get(..end).unwrap_or_default())
+    let is_plain = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'/' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'!' | b'$'
+            )
+    };
+    let count = |bytes: &[u8], is: &dyn Fn(&u8) -> bool| bytes.iter().take_while(|b| is(b)).count();
+    let method = count(bytes, &u8::is_ascii_uppercase);
+    let rest = bytes.get(method..).unwrap_or_default();
+    let line = match rest {
+        [b' ', path @ ..] if method > 0 && path.starts_with(b"/") => {
+            let blank = method.saturating_add(1);
+            bytes.get(..blank.saturating_add(count(path, &is_plain)))
+        }
+        _ => None,
+    };
+    RawTarget::new(line.unwrap_or_default())
 }
 
 /// RFC 9110 section 5.6.2.
@@ -152,6 +169,43 @@ pub const fn is_token(byte: u8) -> bool {
 #[expect(clippy::disallowed_methods, reason = "tests look at fake targets")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_of_a_broken_head_what_is_no_secret() {
+        let cases: [(&str, &[u8], &str); 8] = [
+            ("usual", b"GET /a/b HTTP/1.1\r\nx\r\n\r\n", "GET /a/b"),
+            (
+                "a query",
+                b"GET /p?access_token=FAKE SECRET HTTP/1.1",
+                "GET /p",
+            ),
+            (
+                "a parameter of the path",
+                b"GET /p;access_token=FAKE x",
+                "GET /p",
+            ),
+            (
+                "escapes, which may be of anything",
+                b"GET /p%3Fa%3DFAKE",
+                "GET /p",
+            ),
+            (
+                "the rest of a body",
+                b"h_token\":\"FAKE\"}GET / HTTP/1.1",
+                "",
+            ),
+            ("the rest of a form", b"oken=FAKE", ""),
+            ("capitals alone", b"FAKE", ""),
+            ("nothing", b"", ""),
+        ];
+        for (name, bytes, expected) in cases {
+            assert_eq!(
+                first_line(bytes).expose(),
+                expected.as_bytes(),
+                "case: {name}"
+            );
+        }
+    }
 
     #[test]
     fn finds_the_end() {

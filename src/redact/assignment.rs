@@ -58,8 +58,12 @@ pub(super) fn read(source: Source<'_>, names: &Names, at: usize, rule: Rule) -> 
     }
 }
 
-/// Behind the `]` of `user[name]=`, and the `[]` or `[0]` of `name[0]=`.
+/// Behind the `]` of `user[name]=`, and the `[]` or `[0]` of `name[0]=`. A NUL ends a name
+/// where it is read in C.
 fn behind_brackets(text: &[u8], mut at: usize) -> usize {
+    if let Some(unit) = unit::read(text, at).filter(|unit| unit.byte == 0) {
+        at = at.saturating_add(unit.width);
+    }
     if let Some(unit) = unit::read(text, at).filter(|unit| unit.byte == b']') {
         at = at.saturating_add(unit.width);
     }

@@ -12,7 +12,7 @@
 //! browser's cookie, a `sid` nothing without its `client_secret`; both are
 //! ordinary filters in other tools.
 //!
-//! Case does not matter, nor the difference between `-` and `_`.
+//! Case does not matter, nor the difference between `-`, `_` and `.`, which PHP takes for `_`.
 
 use std::ops::Range;
 
@@ -343,7 +343,7 @@ impl Tail {
 
 /// One byte for all the ways to write it in a name.
 fn fold(byte: u8) -> u8 {
-    if byte == b'-' {
+    if matches!(byte, b'-' | b'.') {
         b'_'
     } else {
         byte.to_ascii_lowercase()

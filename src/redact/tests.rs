@@ -29,6 +29,8 @@ fn parameters() {
         ("in the middle", "/p?a=1&access_token=«SECRET»&b=2"),
         ("no question mark", "access_token=«SECRET»&foo=1"),
         ("other case", "/p?Access_Token=«SECRET»&b=2"),
+        ("a dot, as PHP reads it", "/p?access.token=«SECRET»&b=2"),
+        ("a NUL behind it", "/p?access_token%00=«SECRET»&b=2"),
         ("capitals", "/p?ACCESS_TOKEN=«SECRET»"),
         ("longer name", "/p?xaccess_token=«SECRET»"),
         ("identity server", "/p?id_access_token=«SECRET»"),

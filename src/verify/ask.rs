@@ -22,6 +22,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use http::StatusCode;
 use tokio::{sync::mpsc, task::LocalSet, time};
 
 use self::flights::{Boarding, Flights, Landing};
@@ -132,12 +133,10 @@ impl Ask {
         memo: Memo,
     ) -> Result<Arc<Answer>, NoAnswer> {
         if token.expose().len() > LONGEST_TOKEN {
-            return Err(NoAnswer::Unusable("the token is too long".into()));
+            return Err(NoAnswer::Odd("it is too long".into()));
         }
         let outcome = match self.flights.board(key) {
-            Boarding::Full => {
-                return Err(NoAnswer::Unreachable("too many questions at once".into()));
-            }
+            Boarding::Full => return Err(NoAnswer::Busy),
             Boarding::Joined(outcome) => outcome,
             Boarding::First(outcome, landing) => {
                 if let Some(answer) = memo.look() {
@@ -148,7 +147,7 @@ impl Ask {
                 let question = self
                     .issuer
                     .question(token)
-                    .ok_or_else(|| NoAnswer::Unusable("the token cannot be sent".into()))?;
+                    .ok_or_else(|| NoAnswer::Odd("it cannot be sent".into()))?;
                 // A thread that has ended drops the job, and its landing says so.
                 let _ = self.jobs.send(Job {
                     question,
@@ -225,7 +224,7 @@ impl From<NoAnswer> for Failure {
     fn from(why: NoAnswer) -> Self {
         let whose = match why {
             NoAnswer::Unreachable(_) | NoAnswer::Timeout | NoAnswer::Open => Fault::Issuer,
-            NoAnswer::Unusable(_) => Fault::Question,
+            NoAnswer::Unusable(_) | NoAnswer::Odd(_) | NoAnswer::Busy => Fault::Question,
         };
         Self { why, whose }
     }
@@ -272,7 +271,10 @@ impl Asker {
         }
         outcome.map_err(|failure| {
             self.complain(&failure);
-            failure.why
+            match (failure.whose, failure.why) {
+                (Fault::Question, NoAnswer::Unusable(why)) => NoAnswer::Odd(why),
+                (_, why) => why,
+            }
         })
     }
 
@@ -304,7 +306,7 @@ impl Asker {
                 .ok_or_else(|| NoAnswer::Unusable("no Matrix user".into()))?;
             let reply = self.put(&question).await?;
             let (status, kind) = (reply.status, content_type(&reply));
-            identity.is_admin = whoami::interpret_admin(status, kind, &reply.body)?;
+            identity.admin = whoami::interpret_admin(status, kind, &reply.body)?;
         }
         Ok(answer)
     }
@@ -312,8 +314,12 @@ impl Asker {
     async fn put(&self, question: &Question) -> Result<Reply, Failure> {
         let reply = self.client.put(question).await?;
         let status = reply.status;
-        // Busy or broken; whatever else it says, it is there and answers.
-        if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
+        // Whatever else it says, it is there and answers. Synapse says 500 to tokens that
+        // look like macaroons and are none.
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            return Err(issued::unusable(status).into());
+        }
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failure {
                 why: issued::unusable(status),
                 whose: Fault::Issuer,

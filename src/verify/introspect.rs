@@ -23,7 +23,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
-    Answer, Identity, NoAnswer, Verdict,
+    Admin, Answer, Identity, NoAnswer, Verdict,
     ask::issued::{is_fit, is_matrix_user, object, unusable},
     client::{Question, secret_field},
 };
@@ -175,7 +175,9 @@ impl Endpoint {
                 let user = format!("@{name}:{server}");
                 Some(user).filter(|user| is_bare && is_matrix_user(user))
             }
-            (name, _) => name.or(said.sub).filter(|name| is_fit(name)),
+            // A subject is no localpart, nor is it anybody of this server who looks so.
+            (None, Some(_)) => said.sub.filter(|sub| is_fit(sub) && !sub.starts_with('@')),
+            (name, None) => name.or(said.sub).filter(|name| is_fit(name)),
         }?;
         let device = said
             .device_id
@@ -183,12 +185,16 @@ impl Endpoint {
             .filter(|device| is_fit(device));
         let is_user = [API, OLD_API].into_iter().any(&has);
         let is_guest = [GUEST, OLD_GUEST].into_iter().any(&has);
-        let is_admin = has(SYNAPSE_ADMIN);
+        let admin = if has(SYNAPSE_ADMIN) {
+            Admin::Yes
+        } else {
+            Admin::No
+        };
         Some(Identity {
             user: Some(user),
             device,
             is_guest: is_guest && !is_user,
-            is_admin,
+            admin,
             scope: said.scope.filter(|scope| is_fit(scope)),
             label: None,
         })

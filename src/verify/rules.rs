@@ -5,7 +5,7 @@
 
 use crate::config::{Check, Who};
 
-use super::Identity;
+use super::{Admin, Identity};
 
 /// `allow` and `deny` of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,10 @@ impl Rules {
     /// Whether a request with a valid token of `identity` may pass.
     #[must_use]
     pub fn admits(&self, identity: &Identity) -> bool {
-        if self.deny.iter().any(|who| is_meant(who, identity)) {
+        let may_be_meant = |who: &Who| {
+            is_meant(who, identity) || (*who == Who::Admins && identity.admin == Admin::Unknown)
+        };
+        if self.deny.iter().any(may_be_meant) {
             return false;
         }
         if self.allow.is_empty() {
@@ -52,7 +55,7 @@ fn is_meant(who: &Who, identity: &Identity) -> bool {
             identity.user.as_ref() == Some(name) || identity.label.as_ref() == Some(name)
         }
         Who::Server(name) => identity.user.as_deref().and_then(server) == Some(name),
-        Who::Admins => identity.is_admin,
+        Who::Admins => identity.admin == Admin::Yes,
         Who::Guests => identity.is_guest,
     }
 }
@@ -98,9 +101,16 @@ mod tests {
         }
     }
 
+    fn perhaps_admin(name: &str) -> Identity {
+        Identity {
+            admin: Admin::Unknown,
+            ..user(name)
+        }
+    }
+
     fn admin(name: &str) -> Identity {
         Identity {
-            is_admin: true,
+            admin: Admin::Yes,
             ..user(name)
         }
     }
@@ -156,6 +166,27 @@ mod tests {
             ("his server", &["@a:hs"], &["@*:hs"], user("@a:hs"), false),
             ("an admin's", &["admins"], &["@*:hs"], admin("@a:hs"), false),
             ("admins", &["@a:hs"], &["admins"], admin("@a:hs"), false),
+            (
+                "nobody knows whether an admin",
+                &["@a:hs"],
+                &["admins"],
+                perhaps_admin("@a:hs"),
+                false,
+            ),
+            (
+                "nor as one",
+                &["admins"],
+                &[],
+                perhaps_admin("@a:hs"),
+                false,
+            ),
+            (
+                "where it does not matter",
+                &["@a:hs"],
+                &[],
+                perhaps_admin("@a:hs"),
+                true,
+            ),
             ("a guest's", &["guests"], &["@*:hs"], guest("@1:hs"), false),
             (
                 "guests denied",
@@ -197,7 +228,7 @@ mod tests {
             user: user.map(Into::into),
             label: label.map(Into::into),
             is_guest,
-            is_admin,
+            admin: if is_admin { Admin::Yes } else { Admin::No },
             ..Identity::default()
         })
     }

@@ -143,8 +143,8 @@ fn in_file(tokens: &Tokens, token: &AccessToken<'_>) -> Answer {
             label: Some(label.to_owned()),
             ..Identity::default()
         }),
-        // The operator's machines have no sessions, and no keys to lose.
-        None => Verdict::Unknown { soft_logout: false },
+        // The file issues no sessions: one that it does not know may be good elsewhere.
+        None => Verdict::Unknown { soft_logout: true },
     };
     Answer {
         verdict,

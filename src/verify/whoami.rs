@@ -13,7 +13,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use zeroize::Zeroizing;
 
 use super::{
-    Answer, Identity, NoAnswer, Verdict,
+    Admin, Answer, Identity, NoAnswer, Verdict,
     ask::issued::{is_fit, is_matrix_user, object, unusable},
     client::{Question, secret_field},
 };
@@ -107,8 +107,8 @@ pub fn admin_request(whoami: &Question, user: &str) -> Option<Question> {
     Some(whoami.then(target.try_into().ok()?))
 }
 
-/// Whether the user is an administrator. Synapse lets only administrators ask, and other
-/// homeservers do not know the question.
+/// Whether the user is an administrator. Synapse lets only administrators ask; other
+/// homeservers do not know the question, nor do workers of Synapse without that API.
 ///
 /// # Errors
 ///
@@ -118,22 +118,25 @@ pub fn interpret_admin(
     status: StatusCode,
     content_type: Option<&[u8]>,
     body: &[u8],
-) -> Result<bool, NoAnswer> {
+) -> Result<Admin, NoAnswer> {
     #[derive(Deserialize)]
     struct Said {
         admin: bool,
     }
-    let says = |errcodes: &[&str]| {
+    let says = |errcodes: &[&str], admin: Admin| {
         let error: MatrixError = object(content_type, body)?;
         errcodes
             .contains(&error.errcode.as_str())
-            .then_some(false)
+            .then_some(admin)
             .ok_or_else(|| unusable(status))
     };
     match status {
-        StatusCode::OK => object::<Said>(content_type, body).map(|said| said.admin),
-        StatusCode::FORBIDDEN => says(&["M_FORBIDDEN", "M_GUEST_ACCESS_FORBIDDEN"]),
-        StatusCode::NOT_FOUND => says(&["M_UNRECOGNIZED"]),
+        StatusCode::OK => match object(content_type, body)? {
+            Said { admin: true } => Ok(Admin::Yes),
+            Said { admin: false } => Ok(Admin::No),
+        },
+        StatusCode::FORBIDDEN => says(&["M_FORBIDDEN", "M_GUEST_ACCESS_FORBIDDEN"], Admin::No),
+        StatusCode::NOT_FOUND => says(&["M_UNRECOGNIZED"], Admin::Unknown),
         other => Err(unusable(other)),
     }
 }

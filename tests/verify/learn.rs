@@ -311,3 +311,56 @@ fn off_remembers_nothing() {
     }
     assert_eq!(upstream.take().len(), 3);
 }
+
+/// What upstreams may read otherwise than we do teaches nothing.
+#[test]
+fn only_a_plain_token_teaches() {
+    let cases = [
+        (
+            "two spaces, of which some servers take one for the token",
+            "",
+            format!("GET {SYNC} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer  A+B\r\n\r\n"),
+        ),
+        (
+            "a plus of a query that we leave alone, which others take for a space",
+            "[relocate]\nmode = \"observe\"\n",
+            format!("GET {SYNC}?access_token=A+B HTTP/1.1\r\nHost: h\r\n\r\n"),
+        ),
+        (
+            "a token in either place, both left alone",
+            "[relocate]\nmode = \"observe\"\n",
+            format!(
+                "GET {SYNC}?access_token=C HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer A+B\r\n\r\n"
+            ),
+        ),
+        (
+            "a form that we leave alone",
+            "[relocate]\nform_body = \"forward\"\n",
+            "POST /_matrix/client/v3/logout HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer A+B\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\na=b"
+                .to_owned(),
+        ),
+    ];
+    for (name, config, odd) in cases {
+        let upstream = homeserver();
+        let shim = Shim::start(&upstream.url(), config);
+        assert_eq!(shim.connect().ask(odd).status(), 401, "case: {name}");
+        shim.connect().ask(request("GET", SYNC, "A+B"));
+        assert_eq!(upstream.take().len(), 2, "case: {name}: both were sent");
+        shim.connect().ask(request("GET", SYNC, "A+B"));
+        assert_eq!(upstream.take().len(), 0, "case: {name}: a plain one taught");
+    }
+}
+
+#[test]
+fn what_one_name_says_is_not_said_for_another() {
+    let upstream = homeserver();
+    let shim = Shim::start(&upstream.url(), "");
+    let ask = |host: &str| {
+        let request = request("GET", SYNC, "DEAD").replace("Host: h", &format!("Host: {host}"));
+        assert_eq!(shim.connect().ask(request).status(), 401, "{host}");
+        upstream.take().len()
+    };
+    assert_eq!([ask("a"), ask("a"), ask("A")], [1, 0, 0]);
+    assert_eq!([ask("b"), ask("b")], [1, 0], "another server's word");
+}

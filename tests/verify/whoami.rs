@@ -40,6 +40,7 @@ fn homeserver() -> Upstream {
                 "FORBIDDEN" => json("403 Forbidden", r#"{"errcode":"M_FORBIDDEN"}"#),
                 "LIMITED" => json("429 Too Many Requests", r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
                 "FAILED" => json("500 Internal Server Error", UNKNOWN),
+                "AWAY" => json("503 Service Unavailable", UNKNOWN),
                 "HTML" => answer("401 Unauthorized", "Content-Type: text/html\r\n", UNKNOWN),
                 "CLOSED" => return Then::Close,
                 _ => json("401 Unauthorized", UNKNOWN),
@@ -124,7 +125,7 @@ fn nobody_gets_in_without_a_token() {
         ("in the query", "GET /?access_token=ALICE-1 HTTP/1.1\r\nHost: tool\r\n\r\n".into(), 200),
         ("in a form we cannot read",
             "POST / HTTP/1.1\r\nHost: tool\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 2\r\n\r\n{}".into(), 401),
-        ("a preflight", "OPTIONS / HTTP/1.1\r\nHost: tool\r\n\r\n".into(), 200),
+        ("a preflight", "OPTIONS / HTTP/1.1\r\nHost: tool\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\n\r\n".into(), 200),
         ("a path that Matrix leaves open", "GET /_matrix/client/versions HTTP/1.1\r\nHost: tool\r\n\r\n".into(), 401),
     ];
     for (name, request, status) in cases {
@@ -217,6 +218,103 @@ fn a_logout_on_one_route_is_felt_on_all() {
     let logout = request("POST", "/_matrix/client/v3/logout", "ALICE-1");
     assert_eq!(shim.connect().ask(logout).status(), 200);
     assert_eq!(shim.connect().ask(to_tool("ALICE-1")).status(), 401);
+}
+
+#[test]
+fn a_logout_is_felt_wherever_it_is_asked_for() {
+    let paths = [
+        "/_matrix/client/v3/logout",
+        "/_matrix/client/api/v1/logout",
+        "/_matrix/client/unstable/logout",
+    ];
+    for path in paths {
+        for more in [
+            "",
+            "[[route]]\nhost = \"h\"\nupstream = \"{hs}\"\nverify = \"off\"\n",
+        ] {
+            let (homeserver, tool) = (homeserver(), Upstream::plain());
+            let more = more.replace("{hs}", &homeserver.url());
+            let shim = protected(&homeserver.url(), &tool, &more);
+            assert_eq!(shim.connect().ask(to_tool("ALICE-1")).status(), 200);
+            shim.connect().ask(request("POST", path, "ALICE-1"));
+            homeserver.take();
+            shim.connect().ask(to_tool("ALICE-1"));
+            assert_eq!(homeserver.take().len(), 1, "{path} {more}: asked anew");
+        }
+    }
+}
+
+#[test]
+fn who_is_locked_may_still_log_out() {
+    let homeserver = homeserver();
+    let config = format!(
+        "[verify]\nmode = \"whoami\"\nhomeserver = \"{}\"\n",
+        homeserver.url()
+    );
+    let shim = Shim::start(&homeserver.url(), &config);
+    let ask = |method: &str, path: &str| {
+        let answer = shim.connect().ask(request(method, path, "LOCKED-1"));
+        answer.status()
+    };
+    assert_eq!(ask("GET", "/_matrix/client/v3/sync"), 401);
+    assert_eq!(ask("POST", "/_matrix/client/v3/logout"), 200);
+}
+
+#[test]
+fn odd_tokens_do_not_make_the_homeserver_look_unwell() {
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let shim = protected(&homeserver.url(), &tool, "");
+    for number in 0..20 {
+        let odd = to_tool(&format!("FAILED-{number}"));
+        assert_eq!(shim.connect().ask(odd).status(), 503);
+    }
+    assert_eq!(shim.connect().ask(to_tool("ALICE-1")).status(), 200);
+}
+
+#[test]
+fn nothing_but_an_outage_lets_anybody_through() {
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let config = format!(
+        "[relocate]\nprofile = \"generic\"\n[verify]\nmode = \"whoami\"\non_failure = \"forward\"\nhomeserver = \"{}\"\n",
+        homeserver.url()
+    );
+    let shim = Shim::start(&tool.url(), &config);
+    let cases = [
+        ("away", "AWAY-1".to_owned(), 200),
+        ("this token alone breaks it", "FAILED-1".to_owned(), 503),
+        ("a web server's own word", "HTML-1".to_owned(), 503),
+        ("longer than anybody takes", "ALICE-".repeat(1200), 503),
+    ];
+    for (name, token, expected) in cases {
+        let answer = shim.connect().ask(request("GET", "/", &token));
+        assert_eq!(answer.status(), expected, "case: {name}");
+    }
+}
+
+#[test]
+fn only_preflights_need_no_token() {
+    let preflight = "Origin: https://app.example\r\nAccess-Control-Request-Method: PUT\r\n";
+    let cases = [
+        ("a preflight", preflight.to_owned(), "", 200),
+        ("any other question", String::new(), "", 401),
+        (
+            "another method in disguise",
+            format!("{preflight}X-HTTP-Method-Override: DELETE\r\n"),
+            "",
+            401,
+        ),
+        ("with a body", preflight.to_owned(), "cmd=delete", 401),
+    ];
+    let (homeserver, tool) = (homeserver(), Upstream::plain());
+    let shim = protected(&homeserver.url(), &tool, "");
+    for (name, fields, body, expected) in cases {
+        let length = body.len();
+        let request = format!(
+            "OPTIONS / HTTP/1.1\r\nHost: tool\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+        );
+        let answer = shim.connect().ask(request);
+        assert_eq!(answer.status(), expected, "case: {name}");
+    }
 }
 
 #[test]

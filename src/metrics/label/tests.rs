@@ -113,6 +113,7 @@ fn a_token_is_counted_where_it_was_and_by_what_became_of_it() {
             cut_from: 0,
             to_query: false,
             long_poll_ms: 0,
+            is_plain: true,
             credential,
         };
         let found = (TokenSource::of(&relocated), Rewrite::of(&relocated));
@@ -135,6 +136,7 @@ fn what_the_log_calls_a_source_is_its_label() {
             cut_from: 0,
             to_query: false,
             long_poll_ms: 0,
+            is_plain: true,
             credential: Ok(Credential::Absent),
         };
         assert_eq!(TokenSource::of(&relocated).as_str(), source.as_str());

@@ -47,13 +47,13 @@ fn reads_what_mas_says() {
     assert_eq!(new.user.as_deref(), Some("@alice:hs.example"));
     assert_eq!(new.device.as_deref(), Some("ABCDEF"));
     assert!(new.scope.unwrap().starts_with("openid urn:matrix"));
-    assert!(!new.is_admin && !new.is_guest);
+    assert!(new.admin == Admin::No && !new.is_guest);
     let answer = ask(&mas, 200, OLD_SESSION);
     assert_eq!(answer.as_ref().and_then(|answer| answer.valid_for), None);
     let old = identity(answer);
     assert_eq!(old.user.as_deref(), Some("@alice:hs.example"));
     assert_eq!(old.device.as_deref(), Some("my device"));
-    assert!(old.is_admin);
+    assert!(old.admin == Admin::Yes);
     let cases = [
         ("not active", 200, r#"{"active":false}"#, Some(INACTIVE)),
         ("a refresh token", 200, REFRESH, Some(INACTIVE)),
@@ -199,6 +199,12 @@ fn names_the_user() {
             full,
             r#"{"active":true,"sub":"01ABC"}"#,
             Some("01ABC"),
+        ),
+        (
+            "nor a user of the server",
+            full,
+            r#"{"active":true,"sub":"@admin:hs"}"#,
+            None,
         ),
         (
             "as it is",

@@ -199,28 +199,28 @@ fn believes_json_only() {
 fn reads_who_is_an_administrator() {
     let html: Option<&[u8]> = Some(b"text/html");
     let cases = [
-        ("is", 200, JSON, r#"{"admin":true}"#, Some(true)),
-        ("is not", 200, JSON, r#"{"admin":false}"#, Some(false)),
+        ("is", 200, JSON, r#"{"admin":true}"#, Some(Admin::Yes)),
+        ("is not", 200, JSON, r#"{"admin":false}"#, Some(Admin::No)),
         (
             "may not ask",
             403,
             JSON,
             r#"{"errcode":"M_FORBIDDEN"}"#,
-            Some(false),
+            Some(Admin::No),
         ),
         (
             "a guest",
             403,
             JSON,
             r#"{"errcode":"M_GUEST_ACCESS_FORBIDDEN"}"#,
-            Some(false),
+            Some(Admin::No),
         ),
         (
             "no Synapse",
             404,
             JSON,
             r#"{"errcode":"M_UNRECOGNIZED"}"#,
-            Some(false),
+            Some(Admin::Unknown),
         ),
         (
             "a proxy hides it",
