@@ -92,6 +92,7 @@ struct ClientKey {
 struct Client {
     count: u64,
     accepted: u64,
+    refused: u64,
     span: Span,
     tokens: Sample<64>,
 }
@@ -147,10 +148,13 @@ impl Tally {
             endpoint: codes.endpoint,
             field: seen.field,
         };
-        let is_accepted = seen.outcome == Outcome::Accepted;
         let client = self.clients.entry(key).or_default();
         client.count = client.count.saturating_add(1);
-        client.accepted = client.accepted.saturating_add(u64::from(is_accepted));
+        match seen.outcome {
+            Outcome::Accepted => client.accepted = client.accepted.saturating_add(1),
+            Outcome::Refused => client.refused = client.refused.saturating_add(1),
+            Outcome::Unproven => {}
+        }
         client.span.put(seen.time);
         client.tokens.put(first_half(seen.id));
         let file = self.files.entry(seen.place.input).or_default();
@@ -280,6 +284,7 @@ impl Tally {
         let known = self.clients.entry(key).or_default();
         known.count = known.count.saturating_add(client.count);
         known.accepted = known.accepted.saturating_add(client.accepted);
+        known.refused = known.refused.saturating_add(client.refused);
         known.span.merge(client.span);
         known.tokens.merge(&client.tokens);
     }

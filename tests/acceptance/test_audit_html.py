@@ -99,6 +99,14 @@ def test_the_page_fits_a_telephone(seen: dict[str, dict[str, Any]]) -> None:
     assert {name: view["overflow"] for name, view in seen.items()} == dict.fromkeys(seen, 0)
 
 
+def test_nothing_is_cut_off_on_paper(seen: dict[str, dict[str, Any]]) -> None:
+    assert seen["light"]["cut"] == 0
+
+
+def test_every_table_has_a_caption(seen: dict[str, dict[str, Any]]) -> None:
+    assert all(view["captions"] for view in seen.values())
+
+
 def test_the_page_has_charts_light_and_dark(seen: dict[str, dict[str, Any]]) -> None:
     for view in seen.values():
         assert view["charts"]

@@ -1,7 +1,7 @@
 //! What a report says beside its tokens: of the run, of all of it together, of its days,
 //! files, formats and clients.
 
-use std::{borrow::Cow, cmp::Reverse};
+use std::{borrow::Cow, cmp::Reverse, fmt};
 
 use serde::Serialize;
 
@@ -24,6 +24,15 @@ pub(super) struct MetaRow {
 pub(super) struct GapRow {
     pub(super) file: Option<String>,
     pub(super) why: String,
+}
+
+impl fmt::Display for GapRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "{file}: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
 }
 
 /// Sums over everything.
@@ -86,6 +95,7 @@ pub(super) struct ClientRow {
     pub(super) endpoint: String,
     pub(super) count: u64,
     pub(super) accepted: u64,
+    pub(super) refused: u64,
     pub(super) tokens: u64,
     pub(super) tokens_exact: bool,
     pub(super) first_seen: Option<String>,
@@ -209,6 +219,7 @@ pub(super) fn client_rows(tally: &Tally) -> Vec<ClientRow> {
         endpoint: client.endpoint.to_owned(),
         count: client.count,
         accepted: client.accepted,
+        refused: client.refused,
         tokens: client.tokens.0,
         tokens_exact: client.tokens.1,
         first_seen: client.seen.map(|(first, _)| moment(first)),

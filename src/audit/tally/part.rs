@@ -94,6 +94,9 @@ struct ClientLine {
     endpoint: String,
     count: u64,
     accepted: u64,
+    // Parts of the first day do not tell.
+    #[serde(default)]
+    refused: u64,
     seen: Option<(i64, i64)>,
     tokens: Vec<u64>,
 }
@@ -254,6 +257,7 @@ fn client_line(client: ClientView<'_>) -> ClientLine {
         endpoint: client.endpoint.to_owned(),
         count: client.count,
         accepted: client.accepted,
+        refused: client.refused,
         seen: client.seen,
         tokens: client.sample,
     }

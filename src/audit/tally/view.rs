@@ -26,6 +26,7 @@ pub(in crate::audit) struct ClientView<'t> {
     pub(in crate::audit) endpoint: &'t str,
     pub(in crate::audit) count: u64,
     pub(in crate::audit) accepted: u64,
+    pub(in crate::audit) refused: u64,
     pub(in crate::audit) seen: Option<(i64, i64)>,
     /// How many different tokens, and whether that is exact.
     pub(in crate::audit) tokens: (u64, bool),
@@ -59,6 +60,7 @@ impl Tally {
                 endpoint: self.names.word(key.endpoint),
                 count: client.count,
                 accepted: client.accepted,
+                refused: client.refused,
                 seen: client.span.ends(),
                 tokens: client.tokens.distinct(),
                 sample,

@@ -41,7 +41,15 @@ def look(browser: Browser, file: Path, folder: Path, name: str) -> dict[str, Any
         })"""
     )
     seen |= {"console": console, "requests": requests}
+    seen["captions"] = page.evaluate(
+        "() => [...document.querySelectorAll('table')].every(table => table.caption && table.caption.textContent)"
+    )
     if name == "light":
+        # Paper has no scroll bars: A4 without its margins.
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 718, "height": 1000})
+        seen["cut"] = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        page.emulate_media(media="screen")
         seen["pages"] = len(page.pdf(path=folder / "report.pdf"))
     page.close()
     return seen

@@ -9,7 +9,7 @@ use super::{
     left_out, short,
 };
 use crate::audit::report::{
-    NOT_CHECKED, Report, TokenRow, csv, safe,
+    ClientRow, NOT_CHECKED, Report, TokenRow, csv, safe,
     text::{about, day},
 };
 
@@ -26,6 +26,7 @@ pub(super) fn tokens(report: &Report<'_>) -> Markup {
         h2 { "Secrets, the worst first" }
         div.scroll tabindex="0" {
             table data-testid="tokens-table" {
+                caption { "Secrets, the worst first" }
                 thead { tr {
                     th { "id" } th { "kind" } th { "whose" } th.n { "seen" } th { "first, last" }
                     th { "outcome" } th { "where" } th { "files" }
@@ -114,6 +115,7 @@ pub(super) fn days(report: &Report<'_>) -> Markup {
                 }
                 div.scroll.tall tabindex="0" {
                     table {
+                        caption { "Sightings per " (unit) }
                         thead { tr { th { (unit) } th.n { "accepted" } th.n { "unproven" } th.n { "refused" } } }
                         tbody {
                             @for bar in &bars {
@@ -184,6 +186,7 @@ pub(super) fn kinds(report: &Report<'_>) -> Markup {
         (key())
         div.scroll tabindex="0" {
             table {
+                caption { "Kinds and what became of them" }
                 thead { tr { th { "kind" } th.n { "secrets" } th.n { "accepted" } th.n { "unproven" } th.n { "refused" } th { "" } } }
                 tbody {
                     @for (bar, tokens) in &bars {
@@ -206,6 +209,7 @@ pub(super) fn clients(report: &Report<'_>) -> Markup {
         h2 { "Clients to fix" }
         div.scroll tabindex="0" {
             table data-testid="clients-table" {
+                caption { "Clients to fix" }
                 thead { tr {
                     th { "client" } th { "sends" } th { "in" } th { "to" } th.n { "times" } th { "" } th.n { "secrets" } th { "last" }
                 } }
@@ -213,7 +217,7 @@ pub(super) fn clients(report: &Report<'_>) -> Markup {
                     @for client in report.clients.iter().take(MOST_CLIENTS) {
                         @let bar = Bar {
                             label: safe::plain(&client.client),
-                            parts: [client.accepted, client.count.saturating_sub(client.accepted), 0],
+                            parts: [client.accepted, unproven(client), client.refused],
                         };
                         tr {
                             td.any { (safe::plain(&client.client)) }
@@ -233,12 +237,18 @@ pub(super) fn clients(report: &Report<'_>) -> Markup {
     }
 }
 
+fn unproven(client: &ClientRow) -> u64 {
+    let proven = client.accepted.saturating_add(client.refused);
+    client.count.saturating_sub(proven)
+}
+
 pub(super) fn files(report: &Report<'_>) -> Markup {
     let leaking = || report.files.iter().filter(|file| file.findings > 0);
     html! {
         h2 { "Files with secrets" }
         div.scroll tabindex="0" {
             table data-testid="files-table" {
+                caption { "Files with secrets" }
                 thead { tr { th { "file" } th.n { "lines with secrets" } th.n { "lines" } th.n { "not understood" } } }
                 tbody {
                     @for file in leaking().take(MOST_FILES) {
@@ -262,6 +272,7 @@ pub(super) fn formats(report: &Report<'_>) -> Markup {
             h2 { "Formats of the lines that were looked at" }
             div.scroll tabindex="0" {
                 table {
+                    caption { "Formats of the lines that were looked at" }
                     thead { tr { th { "format" } th.n { "lines" } th.n { "with secrets" } } }
                     tbody {
                         @for format in &report.formats {

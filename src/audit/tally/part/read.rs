@@ -208,6 +208,7 @@ impl Part {
         let client = self.tally.clients.entry(key).or_default();
         client.count = client.count.saturating_add(line.count);
         client.accepted = client.accepted.saturating_add(line.accepted);
+        client.refused = client.refused.saturating_add(line.refused);
         client.span.merge(span(line.seen));
         for token in line.tokens {
             client.tokens.put(token);
