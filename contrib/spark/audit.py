@@ -4,12 +4,15 @@
 
 Every worker needs the program `tokenshim` (or $TOKENSHIM), the key file and the logs under the same
 names. What crosses the network are parts: ids and counts, and no line of a log. The report is the one
-that `tokenshim audit --key KEY FILE…` would write. The exit code is that report's, too.
+that `tokenshim audit --key KEY FILE…` would write. The exit code is that report's, too; 2 if there is
+none, because some file could not be audited at all.
 """
 
 import os
 import subprocess
 import sys
+import tempfile
+import traceback
 
 from pyspark.sql import SparkSession
 
@@ -27,11 +30,17 @@ def part(file: str) -> bytes:
 
 
 spark = SparkSession.builder.appName("tokenshim audit").getOrCreate()
-parts = spark.sparkContext.parallelize(files, len(files)).map(part)
-merge = subprocess.Popen([TOKENSHIM, "audit-merge", "--format", "json", "-o", report, "-"], stdin=subprocess.PIPE)
-with merge.stdin as into:
-    for text in parts.toLocalIterator():
-        into.write(text)
-status = merge.wait()
+command = [TOKENSHIM, "audit-merge", "--format", "json", "-o", report, "-"]
+status = 2
+try:
+    with tempfile.TemporaryFile() as parts:
+        # All of them are here before the merge begins: it cannot know that one is lacking.
+        for text in spark.sparkContext.parallelize(files, len(files)).map(part).toLocalIterator():
+            parts.write(text)
+        parts.seek(0)
+        status = subprocess.run(command, stdin=parts, check=False).returncode
+except Exception:
+    traceback.print_exc()
 spark.stop()
-sys.exit(status)
+# 1 means leaks: whatever else went wrong is no report.
+sys.exit(status if status in (0, 1, 3) else 2)

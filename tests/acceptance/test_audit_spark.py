@@ -61,31 +61,53 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
             child.stop()
 
 
-def test_the_report_of_two_workers_is_that_of_one_run(
-    cluster: tuple[str, dict[str, str]], tmp_path: Path
-) -> None:
+def submit(
+    cluster: tuple[str, dict[str, str]], logs: Logs, report: Path, **variables: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs the job over all logs."""
     assert shutil.which("java"), "Spark needs Java: run tests/run, which installs it"
     master, environment = cluster
-    logs: Logs = write_logs(tmp_path, files=4, lines=1000)
-    report = tmp_path / "report.json"
     options = ["--master", master, "--driver-java-options", QUICK, "--executor-memory", "512m"]
     for setting in ("ui.enabled=false", "driver.bindAddress=127.0.0.1", f"executor.extraJavaOptions={QUICK}"):
         options += ["--conf", f"spark.{setting}"]
-    submit = Path(environment["SPARK_HOME"]) / "bin" / "spark-submit"
-    command = [submit, *options, JOB, logs.key, report, *logs.files]
-    done = subprocess.run(
+    program = Path(environment["SPARK_HOME"]) / "bin" / "spark-submit"
+    command = [program, *options, JOB, logs.key, report, *logs.files]
+    return subprocess.run(
         [str(part) for part in command],
         capture_output=True,
         timeout=240,
         check=False,
-        env=inherited() | environment | {"PATH": os.environ["PATH"]},
+        env=inherited() | environment | variables | {"PATH": os.environ["PATH"]},
     )
+
+
+def test_the_report_of_two_workers_is_that_of_one_run(
+    cluster: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    logs = write_logs(tmp_path, files=4, lines=1000)
+    report = tmp_path / "report.json"
+    done = submit(cluster, logs, report)
     assert done.returncode == 1, done.stderr.decode("utf-8", "replace")[-4000:]
     assert report.read_bytes() == audit(logs, "json")
     assert len(json.loads(report.read_bytes())["tokens"]) == len(logs.tokens)
     assert no_token_in(done.stdout + done.stderr, logs.tokens)
     # Both workers had work.
-    work = Path(environment["SPARK_WORKER_DIR"])
+    work = Path(cluster[1]["SPARK_WORKER_DIR"])
     assert len(list(work.glob("app-*/*/stderr"))) == 2
     for output in work.glob("app-*/*/std*"):
         assert no_token_in(output.read_bytes(), logs.tokens)
+
+
+def test_a_file_that_is_lost_leaves_no_report(cluster: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    logs = write_logs(tmp_path, files=2, lines=50)
+    report = tmp_path / "report.json"
+    wrapper = tmp_path / "tokenshim"
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *--partial*{logs.files[1].name}) exit 2 ;; esac\n'
+        f'exec "{BINARY}" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    done = submit(cluster, logs, report, TOKENSHIM=str(wrapper))
+    assert done.returncode == 2, done.stderr.decode("utf-8", "replace")[-4000:]
+    assert b"tokenshim ended with 2" in done.stderr
+    assert not report.exists()
