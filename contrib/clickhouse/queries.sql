@@ -10,23 +10,22 @@ SELECT
     minMerge(first_seen) AS first_seen,
     maxMerge(last_seen) AS last_seen,
     arraySort(groupUniqArrayArrayMerge(16)(users)) AS users,
-    uniqCombinedArrayMerge(networks) AS networks
+    greatest(uniqCombinedArrayMerge(networks), maxMerge(networks_most)) AS networks_at_least
 FROM tokenshim.findings
 GROUP BY key_id, id
 ORDER BY state = 'dead', admin_accepted DESC, accepted > 0 DESC, seen DESC, id;
 
--- Who still leaks: clients with secrets of the last seven days that are not known to be dead.
+-- Who still leaks: clients with secrets of the last seven days that are not known to be dead. A report says
+-- which clients had a secret, and not how often each of them: that is in its table "Clients to fix".
 SELECT
     client,
     count() AS secrets,
-    sum(seen_here) AS seen,
-    max(last) AS last_seen
+    max(last) AS secrets_last_seen
 FROM
 (
     SELECT
         id,
         groupUniqArrayArrayMerge(64)(clients) AS all_clients,
-        sumMerge(seen) AS seen_here,
         maxMerge(last_seen) AS last
     FROM tokenshim.findings
     GROUP BY key_id, id

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS tokenshim.findings_in
     endpoints      Array(String),
     clients        Array(String),
     networks       Array(String),
+    networks_count UInt64,
     state          String,
     checked_at     Nullable(String)
 )
@@ -48,7 +49,9 @@ CREATE TABLE IF NOT EXISTS tokenshim.findings
     users          AggregateFunction(groupUniqArrayArray(16), Array(String)),
     clients        AggregateFunction(groupUniqArrayArray(64), Array(String)),
     endpoints      AggregateFunction(groupUniqArrayArray(64), Array(String)),
+    -- A report names a few of very many networks, and counts all of its own.
     networks       AggregateFunction(uniqCombinedArray, Array(String)),
+    networks_most  AggregateFunction(max, UInt64),
     state          AggregateFunction(argMax, String, DateTime('UTC'))
 )
 ENGINE = AggregatingMergeTree
@@ -70,6 +73,7 @@ SELECT
     groupUniqArrayArrayState(64)(in.clients) AS clients,
     groupUniqArrayArrayState(64)(in.endpoints) AS endpoints,
     uniqCombinedArrayState(in.networks) AS networks,
+    maxState(in.networks_count) AS networks_most,
     -- The word of whoever looked last; who did not look says nothing.
     argMaxState(in.state, ifNull(parseDateTimeBestEffortOrNull(in.checked_at, 'UTC'), toDateTime(0, 'UTC'))) AS state
 FROM tokenshim.findings_in AS in
