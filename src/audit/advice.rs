@@ -2,21 +2,22 @@
 //! the files, and remember the copies.
 //!
 //! Commands are for copying, so whatever a log or a file's name has in them is quoted, and
-//! none of them has a secret in its arguments: processes show those to everybody.
+//! none of them has a secret in its arguments: processes show those to everybody. A step
+//! that cannot name everything says how much is left.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-};
+mod owners;
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::{
-    report::{FileRow, Life, Remedy, Totals, remedy_of, shell},
+    report::{FileRow, Life, Rank, Remedy, Totals, remedy_of, shell},
     tally::TokenView,
 };
+use owners::Owners;
 
-/// Files and users that a command names; there may be thousands.
+/// Files, users and devices that a step names; there may be thousands.
 const MOST: usize = 20;
 
 /// One thing to do.
@@ -37,13 +38,19 @@ pub(in crate::audit) struct Found {
     remedies: BTreeSet<Remedy>,
     /// Users of tokens that are not known to be dead and the devices that somebody named, of
     /// homeserver and MAS.
-    users: BTreeMap<String, BTreeSet<String>>,
-    mas_users: BTreeMap<String, BTreeSet<String>>,
+    users: Owners,
+    mas_users: Owners,
     is_checked: bool,
 }
 
 impl Found {
-    pub(in crate::audit) fn note(&mut self, token: &TokenView<'_>, life: Option<&Life>) {
+    /// Tokens come in the order of their ranks, the worst first.
+    pub(in crate::audit) fn note(
+        &mut self,
+        token: &TokenView<'_>,
+        rank: Rank,
+        life: Option<&Life>,
+    ) {
         self.is_checked |= life.is_some();
         if life.is_some_and(|life| life.state == "dead") {
             return;
@@ -55,58 +62,74 @@ impl Found {
             Remedy::Mas => &mut self.mas_users,
             _ => return,
         };
-        let mut add = |owner: &str| {
-            let device = life.and_then(|life| life.device.as_deref());
-            add(users, owner, device);
-        };
+        let device = life.and_then(|life| life.device.as_deref());
         // The issuer's word is better than the token's.
         match life.and_then(|life| life.user.as_deref()) {
-            Some(user) => add(user),
-            None => token.users().for_each(add),
+            Some(user) => users.add(rank, user, device),
+            None => token.users().for_each(|user| users.add(rank, user, device)),
         }
     }
 }
 
-/// Keeps the first by name.
-fn add(users: &mut BTreeMap<String, BTreeSet<String>>, owner: &str, device: Option<&str>) {
-    let is_late =
-        users.len() >= MOST && users.keys().next_back().is_some_and(|last| **last < *owner);
-    if is_late {
-        return;
+/// Files that leak, for a command line.
+struct Named {
+    words: String,
+    /// Says so, if these are not all.
+    rest: String,
+}
+
+impl Named {
+    /// What came by stdin has a name, and is no file.
+    fn of(files: &[FileRow], stdin: Option<&str>) -> Self {
+        let is_file = |name: &str| name != "-" && Some(name) != stdin;
+        let leaking = files
+            .iter()
+            .filter(|file| file.lines_with_secrets > 0)
+            .map(|file| file.name.as_str());
+        let files: Vec<&str> = leaking.filter(|name| is_file(name)).collect();
+        let words: Vec<String> = files.iter().take(MOST).map(|file| shell(file)).collect();
+        Self {
+            words: if words.is_empty() {
+                "FILE".to_owned()
+            } else {
+                words.join(" ")
+            },
+            rest: rest(files.len().saturating_sub(MOST), "file"),
+        }
     }
-    let devices = users.entry(owner.to_owned()).or_default();
-    devices.extend(device.map(str::to_owned));
-    if devices.len() > MOST {
-        devices.pop_last();
-    }
-    if users.len() > MOST {
-        users.pop_last();
+}
+
+fn rest(count: usize, what: &str) -> String {
+    match count {
+        0 => String::new(),
+        1 => format!(" 1 more {what} is not named here: --format json has all."),
+        count => format!(" {count} more {what}s are not named here: --format json has all."),
     }
 }
 
 /// What to do about what was found; nothing, if there is nothing.
-pub(in crate::audit) fn steps(found: &Found, totals: &Totals, files: &[FileRow]) -> Vec<Step> {
-    let leaking: Vec<&str> = files
-        .iter()
-        .filter(|file| file.lines_with_secrets > 0)
-        .map(|file| file.name.as_str())
-        .collect();
+pub(in crate::audit) fn steps(
+    found: &Found,
+    totals: &Totals,
+    files: &[FileRow],
+    stdin: Option<&str>,
+) -> Vec<Step> {
     if totals.tokens == 0 {
         return Vec::new();
     }
-    let named = named(&leaking);
-    let mut steps = vec![evidence(&named)];
+    let files = Named::of(files, stdin);
+    let mut steps = vec![evidence(&files)];
     if !found.is_checked {
-        steps.push(liveness(&named));
+        steps.extend(liveness(&found.remedies, &files));
     }
     steps.extend(
         found
             .remedies
             .iter()
-            .map(|remedy| end(*remedy, found, &named)),
+            .map(|remedy| end(*remedy, found, &files)),
     );
     steps.push(source());
-    steps.push(clean(&leaking));
+    steps.push(clean(&files));
     steps.push(copies());
     steps
 }
@@ -122,32 +145,72 @@ fn step(title: &str, text: impl Into<String>, commands: &[&str]) -> Step {
     }
 }
 
-fn evidence(files: &str) -> Step {
-    let save = format!("tokenshim audit --key KEY --format json -o evidence.json {files}");
+fn evidence(files: &Named) -> Step {
+    let Named { words, rest } = files;
+    let save = format!("tokenshim audit --key KEY --format json -o evidence.json {words}");
     step(
         "Keep the evidence",
-        "The report has no secret, so it can be kept and sent. Make it before anything else: asking \
-         a homeserver about a token changes when and where that was last seen, and cleaned files show \
-         nothing any more. Where users' data was exposed, the law may want a record and a notice \
-         within days.",
+        format!(
+            "The report has no secret, so it can be kept and sent. Make it before anything else: asking \
+             a homeserver about a token changes when and where that was last seen, and cleaned files show \
+             nothing any more. Where users' data was exposed, the law may want a record and a notice \
+             within days.{rest}"
+        ),
         &[&save],
     )
 }
 
-fn liveness(files: &str) -> Step {
-    let audit = format!("tokenshim audit --key KEY --live-set alive.ndjson {files}");
-    step(
-        "See which of them still work",
-        "The homeserver's own database says it without using any of them, if the key is the same.",
-        &[
-            "psql --csv -t -c 'SELECT token, user_id, device_id FROM access_tokens' synapse \
-             | tokenshim fingerprint --stdin --key KEY --format ndjson > alive.ndjson",
-            &audit,
-        ],
-    )
+/// Access and refresh tokens that Synapse takes.
+const SYNAPSE: &str = "psql --csv -t -c \"SELECT token, user_id, device_id FROM access_tokens \
+    WHERE valid_until_ms IS NULL OR valid_until_ms > extract(epoch FROM now()) * 1000 \
+    UNION ALL SELECT token, user_id, device_id FROM refresh_tokens \
+    WHERE (expiry_ts IS NULL OR expiry_ts > extract(epoch FROM now()) * 1000) \
+    AND (ultimate_session_expiry_ts IS NULL \
+    OR ultimate_session_expiry_ts > extract(epoch FROM now()) * 1000)\" synapse";
+
+/// Access tokens that the authentication service takes.
+const MAS: &str = "psql --csv -t -c \"SELECT t.access_token, '@' || u.username || ':SERVER', s.device_id \
+    FROM compat_access_tokens t JOIN compat_sessions s USING (compat_session_id) \
+    JOIN users u USING (user_id) \
+    WHERE s.finished_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) \
+    UNION ALL SELECT t.access_token, '@' || u.username || ':SERVER', NULL \
+    FROM oauth2_access_tokens t JOIN oauth2_sessions s USING (oauth2_session_id) \
+    LEFT JOIN users u USING (user_id) \
+    WHERE t.revoked_at IS NULL AND s.finished_at IS NULL \
+    AND (t.expires_at IS NULL OR t.expires_at > now())\" mas";
+
+/// Nothing, if no database knows any of them.
+fn liveness(remedies: &BTreeSet<Remedy>, files: &Named) -> Option<Step> {
+    let Named { words, rest } = files;
+    let databases = [(Remedy::Session, SYNAPSE), (Remedy::Mas, MAS)];
+    let asked = databases
+        .into_iter()
+        .filter(|(remedy, _)| remedies.contains(remedy));
+    // Several lists in one file are one list.
+    let mut commands: Vec<String> = asked
+        .zip([">", ">>"])
+        .map(|((_, query), into)| {
+            format!(
+                "{query} | tokenshim fingerprint --stdin --key KEY --format ndjson {into} alive.ndjson"
+            )
+        })
+        .collect();
+    if commands.is_empty() {
+        return None;
+    }
+    commands.push(format!(
+        "tokenshim audit --key KEY --live-set alive.ndjson {words}"
+    ));
+    Some(Step {
+        title: "See which of them still work".to_owned(),
+        text: format!(
+            "The issuer's own database says it without using any of them, if the key is the same.{rest}"
+        ),
+        commands,
+    })
 }
 
-fn end(remedy: Remedy, found: &Found, files: &str) -> Step {
+fn end(remedy: Remedy, found: &Found, files: &Named) -> Step {
     match remedy {
         Remedy::Appservice => step(
             "Give application services new tokens",
@@ -187,70 +250,45 @@ fn end(remedy: Remedy, found: &Found, files: &str) -> Step {
     }
 }
 
-fn log_out(found: &Found, files: &str) -> Step {
-    let revoke = format!("tokenshim audit --verify-live --homeserver URL --revoke {files}");
+fn log_out(found: &Found, files: &Named) -> Step {
+    let ask = "tokenshim audit --verify-live --homeserver URL --revoke";
+    let words = &files.words;
     let mut commands = vec![
-        revoke.clone(),
-        revoke.replace(" --revoke ", " --revoke --yes "),
+        format!("{ask} {words}"),
+        format!("{ask} --yes {words}"),
         // The token is in a file that only root can read, in the form `Authorization: Bearer …`.
         "curl -sS -X POST -H @authorization.txt 'URL/_matrix/client/v3/logout'".to_owned(),
     ];
-    for (user, devices) in &found.users {
-        commands.extend(of_user(user, devices));
-    }
+    commands.extend(found.users.deletions());
     Step {
         title: "Log the sessions out".to_owned(),
-        text: "With the token itself (the first command only shows what the second does; both ask again \
-               afterwards), or as an administrator by user and device. A device takes its encryption keys \
-               with it: tell its user to verify another one or to save the keys first. Refresh tokens end \
-               with their device. authorization.txt and admin.txt have one line, `Authorization: Bearer …`, \
-               so that no token is among the arguments of a process."
-            .to_owned(),
+        text: format!(
+            "With the token itself (the first command only shows what the second does; both ask again \
+             afterwards), or as an administrator by user and device. A device takes its encryption keys \
+             with it: tell its user to verify another one or to save the keys first. Refresh tokens end \
+             with their device. authorization.txt and admin.txt have one line, `Authorization: Bearer …`, \
+             so that no token is among the arguments of a process.{}{}",
+            files.rest,
+            found.users.rest()
+        ),
         commands,
     }
 }
 
-/// Ends the devices of a user; those that nobody named are to be looked up.
-fn of_user(user: &str, devices: &BTreeSet<String>) -> Vec<String> {
-    // Tokens of Synapse have the localpart only.
-    let user = if user.starts_with('@') {
-        encoded(user)
-    } else {
-        format!("%40{}%3ASERVER", encoded(user))
-    };
-    let url = format!("URL/_synapse/admin/v2/users/{user}");
-    let known = || serde_json::json!({ "devices": devices }).to_string();
-    let (look_up, body) = if devices.is_empty() {
-        let look_up = format!("curl -sS -H @admin.txt '{url}/devices'");
-        (Some(look_up), "{\"devices\":[\"DEVICE\"]}".to_owned())
-    } else {
-        (None, known())
-    };
-    let end = format!(
-        "curl -sS -X POST -H @admin.txt --json {} '{url}/delete_devices'",
-        shell(&body)
-    );
-    look_up.into_iter().chain([end]).collect()
-}
-
 fn mas(found: &Found) -> Step {
-    let mut commands: Vec<String> = Vec::new();
-    for user in found.mas_users.keys() {
-        let name = user.trim_start_matches('@');
-        let name = shell(name.split_once(':').map_or(name, |(name, _)| name));
-        commands.push(format!("mas-cli manage kill-sessions {name} --dry-run"));
-        commands.push(format!("mas-cli manage kill-sessions {name}"));
-    }
+    let mut commands = found.mas_users.kills();
     if commands.is_empty() {
-        commands.push("mas-cli manage kill-sessions USER --dry-run".to_owned());
+        commands.push("mas-cli manage kill-sessions --dry-run USER".to_owned());
         commands.push("mas-cli manage kill-sessions USER".to_owned());
     }
     Step {
         title: "End sessions at the authentication service".to_owned(),
-        text: "Its tokens do not say whose they are; the live set does. Do not believe /oauth2/revoke: it \
-               answers 200 for tokens it does not know. Personal tokens (mpt_) are ended one by one in its \
-               administration API."
-            .to_owned(),
+        text: format!(
+            "Its tokens do not say whose they are; the live set does. Do not believe /oauth2/revoke: it \
+             answers 200 for tokens it does not know. Personal tokens (mpt_) are ended one by one in its \
+             administration API.{}",
+            found.mas_users.rest()
+        ),
         commands,
     }
 }
@@ -267,20 +305,14 @@ fn source() -> Step {
     )
 }
 
-fn clean(files: &[&str]) -> Step {
-    let names = named(files);
-    let more = files.len().saturating_sub(MOST);
-    let more = if more > 0 {
-        format!(" {more} more files are in the report.")
-    } else {
-        String::new()
-    };
-    let command = format!("tokenshim redact --in-place {names}");
+fn clean(files: &Named) -> Step {
+    let Named { words, rest } = files;
+    let command = format!("tokenshim redact --in-place {words}");
     step(
         "Clean the files",
         format!(
             "Only then: a cleaned log undoes no leak. Rotated files are replaced as a whole; one that is \
-             still being written is left alone unless you say --live.{more}"
+             still being written is left alone unless you say --live.{rest}"
         ),
         &[&command],
     )
@@ -293,107 +325,4 @@ fn copies() -> Step {
          the journal, which cannot be rewritten: the commands drop all that is older than now.",
         &["journalctl --rotate", "journalctl --vacuum-time=1s"],
     )
-}
-
-/// Files for a command line.
-fn named(files: &[&str]) -> String {
-    let words: Vec<String> = files.iter().take(MOST).map(|file| shell(file)).collect();
-    if words.is_empty() {
-        "FILE".to_owned()
-    } else {
-        words.join(" ")
-    }
-}
-
-/// A user id as a segment of a path: localparts in tokens are whatever somebody wrote.
-fn encoded(user: &str) -> String {
-    let mut path = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            // A string takes everything.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_name_users_and_devices_and_nothing_runs() {
-        let devices = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let body = r#"{"devices":["DEVICE"]}"#;
-        let cases = [
-            (
-                "a user id",
-                "@a:h",
-                devices(&[]),
-                "%40a%3Ah",
-                body.to_owned(),
-            ),
-            (
-                "a localpart",
-                "a",
-                devices(&[]),
-                "%40a%3ASERVER",
-                body.to_owned(),
-            ),
-            (
-                "hostile",
-                "a'$(x)/..",
-                devices(&[]),
-                "%40a%27%24%28x%29%2F..%3ASERVER",
-                body.to_owned(),
-            ),
-            (
-                "named",
-                "@a:h",
-                devices(&["A", "B"]),
-                "%40a%3Ah",
-                r#"{"devices":["A","B"]}"#.to_owned(),
-            ),
-            (
-                "a hostile name",
-                "@a:h",
-                devices(&["'$(x)\""]),
-                "%40a%3Ah",
-                r#"{"devices":["'$(x)\""]}"#.to_owned(),
-            ),
-        ];
-        for (name, user, devices, path, body) in cases {
-            let commands = of_user(user, &devices);
-            assert_eq!(
-                commands.len(),
-                if devices.is_empty() { 2 } else { 1 },
-                "case: {name}"
-            );
-            let last = commands
-                .last()
-                .unwrap()
-                .replacen("curl", "printf '%s\n'", 1);
-            let said = std::process::Command::new("bash")
-                .args(["-c", &last])
-                .output()
-                .unwrap();
-            let said = String::from_utf8(said.stdout).unwrap();
-            let url = format!("URL/_synapse/admin/v2/users/{path}/delete_devices");
-            let expected = [
-                "-sS",
-                "-X",
-                "POST",
-                "-H",
-                "@admin.txt",
-                "--json",
-                &body,
-                &url,
-            ]
-            .join("\n")
-                + "\n";
-            assert_eq!(said, expected, "case: {name}");
-        }
-    }
 }

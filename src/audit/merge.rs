@@ -238,6 +238,8 @@ impl Sum {
             is_complete: true,
             since: time(&header.since),
             until: time(&header.until),
+            // Parts do not tell.
+            stdin: None,
         };
         let report = Report::of(&self.tally, &self.names, &meta, None, baseline.as_ref());
         let write = |out: &mut dyn Write, is_terminal| {
@@ -249,6 +251,10 @@ impl Sum {
         };
         report::deliver(arguments.output.as_deref(), write)
             .map_err(|(path, error)| MergeError::Io(path, error))?;
+        if !arguments.partial {
+            // Who reads no stderr has the exit code.
+            let _ = report::warn(&report, arguments.format, &mut io::stderr());
+        }
         Ok(report.exit_code())
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
+    report::Visible,
     scan::{Told, Watch},
     sighting::{Outcome, Sighting, TokenId},
     tally::{confidence_name, field_name},
@@ -75,7 +76,8 @@ impl<'n> News<'n> {
             },
         };
         let mut out = io::stdout().lock();
-        serde_json::to_writer(&mut out, &new)?;
+        // Often a terminal.
+        serde_json::to_writer(Visible(&mut out), &new)?;
         out.write_all(b"\n")?;
         out.flush()
     }

@@ -45,7 +45,8 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
     /// The number of the first line, where the input is a piece of a file.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) first_line: u64,
     /// Secrets that are known already, as `--format ndjson` writes them.
     #[arg(long, value_name = "FILE")]

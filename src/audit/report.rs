@@ -34,9 +34,11 @@ use super::{
     tally::{Tally, TokenView, moment},
 };
 pub use deliver::deliver;
+pub(in crate::audit) use json::Visible;
 pub(in crate::audit) use kind::{Remedy, prefix_of, remedy_of};
-use row::{Severity, SourceRow, TokenRow};
-pub(in crate::audit) use safe::shell;
+pub(in crate::audit) use row::{Rank, Severity};
+use row::{SourceRow, TokenRow};
+pub(in crate::audit) use safe::{quoted, shell};
 use summary::{ClientRow, DayRow, FormatRow, MetaRow};
 pub(in crate::audit) use summary::{FileRow, STOPPED, Totals, name_of};
 
@@ -52,9 +54,9 @@ pub enum ReportFormat {
     Json,
     /// One object for each token, and one of totals; also a baseline.
     Ndjson,
-    /// One row for each token.
+    /// One row for each token, and for what could not be read.
     Csv,
-    /// For code scanning: one result for each token and file.
+    /// For code scanning: one result for each token and file, up to eight of each token.
     Sarif,
     /// One page without scripts.
     Html,
@@ -73,6 +75,8 @@ pub struct Meta {
     pub since: Option<Timestamp>,
     /// Only lines until then.
     pub until: Option<Timestamp>,
+    /// What stdin is called, if it was read: no command can name it.
+    pub stdin: Option<String>,
 }
 
 /// The state of a token that nobody asked about.
@@ -172,15 +176,16 @@ impl<'a> Report<'a> {
             advice: Vec::new(),
         };
         let mut found = advice::Found::default();
-        report.order = report.rank(&mut found);
+        report.rank(&mut found);
         report.totals.first_seen = report.totals.seen.map(|(first, _)| moment(first));
         report.totals.last_seen = report.totals.seen.map(|(_, last)| moment(last));
-        report.advice = advice::steps(&found, &report.totals, &report.files);
+        let stdin = meta.stdin.as_deref();
+        report.advice = advice::steps(&found, &report.totals, &report.files, stdin);
         report
     }
 
-    /// 0 clean, 1 leaks that no baseline has, 3 if something was not read or understood,
-    /// leaks or not: incomplete never looks like clean.
+    /// 0 clean, 1 leaks that no baseline has, 3 if something was not read, leaks or
+    /// not: incomplete never looks like clean.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.meta.complete {
@@ -212,7 +217,7 @@ impl<'a> Report<'a> {
     }
 
     /// Puts the worst tokens first, and counts on the way.
-    fn rank(&mut self, found: &mut advice::Found) -> Vec<usize> {
+    fn rank(&mut self, found: &mut advice::Found) {
         let mut keys = Vec::with_capacity(self.tally.distinct());
         for place in 0..self.tally.distinct() {
             let Some(token) = self.tally.token(place) else {
@@ -222,14 +227,36 @@ impl<'a> Report<'a> {
             let state = Life::state_of(life.as_ref());
             let is_known = self.known(&token).is_some();
             self.totals.count(&token, state, is_known);
-            found.note(&token, life.as_ref());
-            let severity = row::severity(&token, state);
-            let (worst, most) = (Reverse(severity), Reverse(token.count()));
-            keys.push((is_known, worst, most, token.id(), place));
+            let rank: Rank = (is_known, Reverse(row::severity(&token, state)));
+            keys.push((rank, Reverse(token.count()), token.id(), place));
         }
         keys.sort_unstable();
-        keys.into_iter().map(|(.., place)| place).collect()
+        for (rank, .., place) in &keys {
+            if let Some(token) = self.tally.token(*place) {
+                found.note(&token, *rank, self.life(&token).as_ref());
+            }
+        }
+        self.order = keys.into_iter().map(|(.., place)| place).collect();
     }
+}
+
+/// Says on stderr what a table does not speak for, in whose rows nobody may look for it.
+///
+/// # Errors
+///
+/// What writing gives.
+pub fn warn(report: &Report<'_>, format: ReportFormat, stderr: &mut dyn Write) -> io::Result<()> {
+    if format != ReportFormat::Csv {
+        return Ok(());
+    }
+    for gap in &report.meta.incomplete {
+        writeln!(
+            stderr,
+            "tokenshim: incomplete: {}",
+            safe::plain(&gap.to_string())
+        )?;
+    }
+    Ok(())
 }
 
 /// Writes a report; to a terminal with colours, as wide as that is.

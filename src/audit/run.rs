@@ -124,6 +124,7 @@ impl Before {
             is_complete,
             since: options.since,
             until: options.until,
+            stdin: options.name.clone(),
         };
         let Found { mut tally, held } = found;
         let live = match (self.check, self.live) {
@@ -159,6 +160,10 @@ impl Before {
         .map_err(|(path, error): (PathBuf, io::Error)| {
             Failure::other(format!("{}: {error}", path.display()))
         })?;
+        if !options.partial {
+            // Who reads no stderr has the exit code.
+            let _ = report::warn(&report, options.format, &mut io::stderr());
+        }
         Ok(report.exit_code())
     }
 }

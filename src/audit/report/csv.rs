@@ -1,4 +1,5 @@
-//! One row for each token, for spreadsheets: nothing in it is a formula.
+//! One row for each token, for spreadsheets: nothing in it is a formula. What could not be
+//! read has rows too, so that a table without tokens does not look like clean logs.
 
 use std::io::{self, Write};
 
@@ -35,6 +36,14 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     for token in report.tokens() {
         let cells = cells(&token);
         table.write_record(cells.iter().map(|cell| safe::cell(cell)))?;
+    }
+    for gap in &report.meta.incomplete {
+        let told = gap.to_string();
+        table.write_record(COLUMNS.map(|column| match column {
+            "severity" => "incomplete".to_owned(),
+            "sources" => safe::cell(&told),
+            _ => String::new(),
+        }))?;
     }
     table.flush()
 }

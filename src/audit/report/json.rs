@@ -4,11 +4,50 @@ use std::io::{self, Write};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use super::{MetaRow, Report, SCHEMA_VERSION, TokenRow, Totals};
+use super::{MetaRow, Report, SCHEMA_VERSION, TokenRow, Totals, safe};
 
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report)?;
+    serde_json::to_writer_pretty(Visible(&mut *out), report)?;
     out.write_all(b"\n")
+}
+
+/// Takes JSON, and writes by number what would move a cursor or turn the direction of
+/// reading: a terminal shows JSON, too. To a parser both are the same.
+#[derive(Debug)]
+pub(in crate::audit) struct Visible<W>(pub(in crate::audit) W);
+
+impl<W: Write> Write for Visible<W> {
+    /// The serializer writes whole characters; JSON has no such ones but in strings.
+    fn write(&mut self, json: &[u8]) -> io::Result<usize> {
+        let is_plain = |byte: &u8| *byte < 0x7f;
+        if json.iter().all(is_plain) {
+            self.0.write_all(json)?;
+            return Ok(json.len());
+        }
+        let text = str::from_utf8(json)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let mut rest = text;
+        while let Some((at, character)) = rest.char_indices().find(|(_, one)| is_hidden(*one)) {
+            let (before, from) = rest.split_at(at);
+            self.0.write_all(before.as_bytes())?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(self.0, "\\u{unit:04x}")?;
+            }
+            rest = from.strip_prefix(character).unwrap_or_default();
+        }
+        self.0.write_all(rest.as_bytes())?;
+        Ok(json.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// What is left of such characters: the serializer escapes those below the blank, and
+/// those between its strings are its own.
+fn is_hidden(character: char) -> bool {
+    character >= ' ' && safe::is_invisible(character)
 }
 
 impl Serialize for Report<'_> {
@@ -71,7 +110,7 @@ pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Resul
     // The serializer writes a few bytes at a time, which a vector takes best.
     let mut text = Vec::new();
     for line in tokens.chain([totals]) {
-        serde_json::to_writer(&mut text, &line)?;
+        serde_json::to_writer(Visible(&mut text), &line)?;
         text.push(b'\n');
         out.write_all(&text)?;
         text.clear();

@@ -1,6 +1,6 @@
 //! One token, ready to be written.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse};
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::audit::{
 /// How bad a leak is, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Severity {
+pub(in crate::audit) enum Severity {
     /// It is dead, or was only ever refused.
     Low,
     /// Nothing proves that it worked, nor that it did not.
@@ -23,6 +23,10 @@ pub(super) enum Severity {
     /// It did so as an administrator, or is of those that never expire.
     Critical,
 }
+
+/// How much a token needs care, what needs most first: what nobody knew yet, and how bad
+/// it is.
+pub(in crate::audit) type Rank = (bool, Reverse<Severity>);
 
 impl Severity {
     pub(super) const fn name(self) -> &'static str {

@@ -14,37 +14,52 @@ pub(super) fn plain(text: &str) -> String {
     shown
 }
 
-fn is_invisible(character: char) -> bool {
+pub(super) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A cell that no spreadsheet takes for a formula.
+/// A cell that no spreadsheet takes for a formula, also if it splits lines where others do
+/// not: in much of Europe at `;`.
 pub(super) fn cell(text: &str) -> String {
-    let shown = plain(text);
-    if shown.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{shown}")
+    let mut shown = String::with_capacity(text.len());
+    let mut is_start = true;
+    for character in plain(text).chars() {
+        match character {
+            ';' | '|' => is_start = true,
+            // Some strip these first.
+            ' ' | '"' => {}
+            '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' if is_start => {
+                shown.push('\'');
+                is_start = false;
+            }
+            _ => is_start = false,
+        }
+        shown.push(character);
+    }
+    shown
+}
+
+/// A file as one word of a shell command.
+pub(in crate::audit) fn shell(file: &str) -> String {
+    // A name that looks like an option is none behind `./`.
+    if file.starts_with('-') && file != "-" {
+        quoted(&format!("./{file}"))
     } else {
-        shown
+        quoted(file)
     }
 }
 
-/// One word of a shell command.
-pub(in crate::audit) fn shell(word: &str) -> String {
+/// One word of a shell command, as it is.
+pub(in crate::audit) fn quoted(word: &str) -> String {
     let is_harmless = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'/' | b'-' | b':' | b'@')
     };
     if !word.is_empty() && !word.starts_with('-') && word.bytes().all(is_harmless) {
         return word.to_owned();
     }
-    // A name that looks like an option is none behind `./`.
-    let word = if word.starts_with('-') && word != "-" {
-        format!("./{word}")
-    } else {
-        word.to_owned()
-    };
     if word.chars().any(is_invisible) {
         let escaped = word.bytes().map(|byte| match byte {
             b'\'' | b'\\' => format!("\\{}", char::from(byte)),
@@ -120,8 +135,18 @@ mod tests {
         for text in ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0"] {
             assert_eq!(cell(text), format!("'{text}"));
         }
-        assert_eq!(cell("a=b"), "a=b");
-        assert_eq!(cell("\t=1"), "\\u{9}=1");
+        let cases = [
+            ("in the middle", "a=b", "a=b"),
+            ("a control character", "\t=1", "\\u{9}=1"),
+            ("behind a semicolon", "a;=1+1;b", "a;'=1+1;b"),
+            ("and a blank", "a.log:1; -b.log:2", "a.log:1; '-b.log:2"),
+            ("behind a bar", "a|@b", "a|'@b"),
+            ("behind quotes", "a;\"=1", "a;\"'=1"),
+            ("as wide as two", "＝1+1", "'＝1+1"),
+        ];
+        for (name, text, expected) in cases {
+            assert_eq!(cell(text), expected, "case: {name}");
+        }
     }
 
     #[test]
@@ -134,7 +159,7 @@ mod tests {
             ),
             ("space", "my log", "'my log'"),
             ("a command", "$(reboot);'x'", r"'$(reboot);'\''x'\'''"),
-            ("an option", "-rf", "'./-rf'"),
+            ("an option", "-rf", "./-rf"),
             ("nothing", "", "''"),
             ("a line break", "a\nb'", r"$'a\x0ab\''"),
         ];

@@ -1,6 +1,7 @@
 //! For people at a terminal: what is worst stands first, and what to do stands last, where
 //! the eye is when the prompt comes back.
 
+mod secrets;
 mod table;
 
 use std::{
@@ -8,15 +9,12 @@ use std::{
     io::{self, Write},
 };
 
-use super::{ClientRow, FileRow, Report, Severity, TokenRow, csv, safe};
+use super::{ClientRow, FileRow, Report, safe};
 use safe::{cut, number, plain};
 use table::{Column, Table};
 
 /// Rows of a table; the other formats have them all.
 const MOST: usize = 200;
-/// Files and endpoints in a line of details.
-const DETAILS: usize = 6;
-
 /// What the text is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Screen {
@@ -115,98 +113,17 @@ impl Page<'_> {
             "\n{heading}: this report does not speak for all of it"
         )?;
         for gap in gaps.iter().take(MOST) {
-            let file = gap.file.as_deref().map(|file| format!("{file}: "));
-            self.line(&format!("  {}{}", file.unwrap_or_default(), gap.why))?;
+            // The reason stands last, and is what nobody may miss.
+            let told = plain(&gap.to_string());
+            let lines = match self.screen.width {
+                Some(_) => wrapped(&told, self.room(2)),
+                None => vec![told],
+            };
+            for line in lines {
+                writeln!(self.out, "  {line}")?;
+            }
         }
         self.rest(gaps.len())
-    }
-
-    fn tokens(&mut self, report: &Report<'_>) -> io::Result<()> {
-        if report.order.is_empty() {
-            return Ok(());
-        }
-        self.heading("Secrets, the worst first")?;
-        let rows: Vec<TokenRow<'_>> = report.tokens().take(MOST).collect();
-        let mut table = Table::new(vec![
-            Column::new(""),
-            Column::new("id"),
-            Column::new("kind"),
-            Column::flexible("whose", 12),
-            Column::number("seen"),
-            Column::new("first"),
-            Column::new("last"),
-            Column::new("state"),
-            Column::flexible("outcome", 16),
-        ]);
-        for row in &rows {
-            table.push(vec![
-                if row.known {
-                    "known"
-                } else {
-                    row.severity.name()
-                }
-                .to_owned(),
-                row.short_id().to_owned(),
-                plain(row.kind),
-                plain(&row.owners()),
-                number(row.count),
-                day(row.first_seen.as_deref()),
-                day(row.last_seen.as_deref()),
-                row.state.replace('_', " "),
-                row.outcome(),
-            ]);
-        }
-        let lines = table.lines(self.screen.width);
-        let mut lines = lines.into_iter();
-        if let Some(head) = lines.next() {
-            writeln!(self.out, "{}", self.paint(Paint::Faint, &head))?;
-        }
-        for (row, line) in rows.iter().zip(lines) {
-            let paint = match row.severity {
-                _ if row.known => Paint::Faint,
-                Severity::Critical => Paint::Bad,
-                Severity::High => Paint::Warn,
-                Severity::Medium | Severity::Low => Paint::None,
-            };
-            writeln!(self.out, "{}", self.paint(paint, &line))?;
-            self.details(row)?;
-        }
-        self.rest(report.order.len())
-    }
-
-    fn details(&mut self, row: &TokenRow<'_>) -> io::Result<()> {
-        let mut sources: Vec<String> = row.sources.iter().map(csv::source).collect();
-        if row.count_elsewhere > 0 {
-            let elsewhere = number(row.count_elsewhere);
-            sources.push(format!("{elsewhere} more in other files"));
-        }
-        let networks = if row.networks_exact {
-            String::new()
-        } else {
-            format!(" (of about {})", number(row.networks_count))
-        };
-        let statuses: Vec<String> = row.statuses.iter().map(u16::to_string).collect();
-        let reason = row.known_reason.or(row.state_reason.as_deref());
-        let details = [
-            (
-                "admin",
-                if row.admin {
-                    "an administration API was asked with it".to_owned()
-                } else {
-                    String::new()
-                },
-            ),
-            ("in", few(&sources)),
-            ("at", few(&row.endpoints)),
-            ("by", few(&row.clients)),
-            ("from", few(&row.networks) + &networks),
-            ("answered", statuses.join(" ")),
-            ("note", reason.unwrap_or_default().to_owned()),
-        ];
-        for (name, text) in details.iter().filter(|(_, text)| !text.trim().is_empty()) {
-            self.line(&format!("      {name:<8} {text}"))?;
-        }
-        Ok(())
     }
 
     fn clients(&mut self, clients: &[ClientRow]) -> io::Result<()> {
@@ -267,10 +184,7 @@ impl Page<'_> {
         self.heading("What to do now")?;
         for (place, step) in (1..).zip(&report.advice) {
             writeln!(self.out, "{place:>2}. {}", step.title)?;
-            for line in wrapped(
-                &step.text,
-                self.screen.width.unwrap_or(100).saturating_sub(4),
-            ) {
+            for line in wrapped(&step.text, self.room(4)) {
                 writeln!(self.out, "    {line}")?;
             }
             // A command is never cut: it is there to be copied.
@@ -295,6 +209,11 @@ impl Page<'_> {
             writeln!(self.out, "{}", self.paint(paint, &line))?;
         }
         Ok(())
+    }
+
+    /// What is left of a line behind so many blanks.
+    fn room(&self, blanks: usize) -> usize {
+        self.screen.width.unwrap_or(100).saturating_sub(blanks)
     }
 
     fn heading(&mut self, text: &str) -> io::Result<()> {
@@ -365,24 +284,10 @@ pub(super) fn day(moment: Option<&str>) -> String {
     moment.split('T').next().unwrap_or(moment).to_owned()
 }
 
-fn few(words: &[impl AsRef<str>]) -> String {
-    let more = words.len().saturating_sub(DETAILS);
-    let mut text = words
-        .iter()
-        .take(DETAILS)
-        .map(AsRef::as_ref)
-        .collect::<Vec<&str>>()
-        .join(", ");
-    if more > 0 {
-        text = format!("{text}, and {more} more");
-    }
-    text
-}
-
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0_usize;
-    for word in text.split_whitespace() {
+    for word in words(text, width) {
         let length = word.chars().count();
         if used > 0 && used.saturating_add(length) >= width {
             lines.push(String::new());
@@ -392,9 +297,18 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
             if used > 0 {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&word);
         }
         used = used.saturating_add(length).saturating_add(1);
     }
     lines
+}
+
+/// The words of a text, those that fit no line in pieces.
+fn words(text: &str, width: usize) -> impl Iterator<Item = String> {
+    text.split_whitespace().flat_map(move |word| {
+        let letters: Vec<char> = word.chars().collect();
+        let pieces = letters.chunks(width.max(2).saturating_sub(1));
+        pieces.map(String::from_iter).collect::<Vec<String>>()
+    })
 }
