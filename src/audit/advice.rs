@@ -204,7 +204,8 @@ fn liveness(remedies: &BTreeSet<Remedy>, files: &Named) -> Option<Step> {
     Some(Step {
         title: "See which of them still work".to_owned(),
         text: format!(
-            "The issuer's own database says it without using any of them, if the key is the same.{rest}"
+            "The issuer's own database says it without using any of them, if the key is the same. A kind \
+             of which no list has any stays unknown: refresh tokens of the authentication service are one.{rest}"
         ),
         commands,
     })

@@ -94,7 +94,7 @@ struct ClientLine {
     endpoint: String,
     count: u64,
     accepted: u64,
-    // Parts of the first day do not tell.
+    // Older parts do not tell: what they refused counts as unproven.
     #[serde(default)]
     refused: u64,
     seen: Option<(i64, i64)>,
