@@ -80,8 +80,10 @@ pub struct Record<'l> {
     pub referer: Option<Part<'l>>,
     /// `User-Agent`.
     pub user_agent: Option<Part<'l>>,
-    /// The Matrix user, where the log names one.
+    /// The Matrix user, where the log names one. Never what a client calls itself.
     pub user: Option<Part<'l>>,
+    /// `Authorization`, in the few logs that have it.
+    pub authorization: Option<Part<'l>>,
 }
 
 impl Record<'_> {
@@ -92,13 +94,25 @@ impl Record<'_> {
             .map_or(Field::Other, |(field, _)| field)
     }
 
+    /// Whether the byte at `offset` is of the request's own `Authorization`.
+    #[must_use]
+    pub fn is_authorization(&self, offset: usize) -> bool {
+        let field = self.authorization.as_ref();
+        field.is_some_and(|part| part.span.contains(&offset))
+    }
+
     /// Of a secret at `span` what is in the part in which it begins.
     ///
     /// Some formats end a part with what may stand in a value too: HAProxy has `|` and `}`.
     #[must_use]
     pub fn cut(&self, span: Range<usize>) -> Range<usize> {
         // A parameter without a value ends with its part as well.
-        let parts = [&self.target, &self.referer, &self.user_agent];
+        let parts = [
+            &self.target,
+            &self.referer,
+            &self.user_agent,
+            &self.authorization,
+        ];
         let end = parts
             .into_iter()
             .flatten()
@@ -107,6 +121,14 @@ impl Record<'_> {
             .next()
             .unwrap_or(span.end);
         span.start..end
+    }
+
+    /// Takes the time of what is around the line, unless it says a better one itself: a
+    /// year that was written is better than one that was guessed.
+    fn date(&mut self, time: Option<Timestamp>, is_year_guessed: bool) {
+        if time.is_some() && (self.time.is_none() || (self.is_year_guessed && !is_year_guessed)) {
+            (self.time, self.is_year_guessed) = (time, is_year_guessed);
+        }
     }
 
     fn part_at(&self, offset: usize) -> Option<(Field, &Part<'_>)> {
@@ -175,7 +197,7 @@ impl LineReader {
                 Exported::Message(from) => self.inside(line, from, 1),
                 Exported::Other => (Format::Text, Record::default()),
             };
-            record.time = record.time.or(self.export.time());
+            record.date(self.export.time(), false);
             return (format.within(Format::JournaldExport), record);
         }
         self.inside(line, 0, 0)
@@ -192,7 +214,7 @@ impl LineReader {
         self.of_its_own(start, depth)
             .or_else(|| clf::read(start))
             .or_else(|| alone(haproxy::read(start, &self.clock), Format::Haproxy))
-            .or_else(|| alone(matrix::access_line(start), Format::Synapse))
+            .or_else(|| alone(matrix::unprefixed(start), Format::Synapse))
             .unwrap_or_default()
     }
 
@@ -220,20 +242,18 @@ impl LineReader {
     fn within<'l>(
         &self,
         envelope: Format,
-        time: Option<Timestamp>,
+        (time, is_year_guessed): (Option<Timestamp>, bool),
         message: Cursor<'l>,
         depth: u8,
     ) -> (Format, Record<'l>) {
         if depth >= DEEPEST {
-            let record = Record {
-                time,
-                ..Record::default()
-            };
+            let mut record = Record::default();
+            record.date(time, is_year_guessed);
             return (envelope, record);
         }
         let (format, mut record) =
             self.inside(message.line(), message.at(), depth.saturating_add(1));
-        record.time = record.time.or(time);
+        record.date(time, is_year_guessed);
         (format.within(envelope), record)
     }
 }

@@ -21,9 +21,26 @@ pub(super) fn read(start: Cursor<'_>) -> Option<(Format, Record<'_>)> {
     };
     read_client(&mut record, start);
     let line = cursor.line();
-    request::read_line(&mut record, line, cursor.string()?, Escape::Backslash);
+    let request = cursor.request_line(Cursor::string)?;
+    request::read_line(&mut record, line, request, Escape::Backslash);
+    let answer = cursor;
     let format = read_answer(&mut record, &mut cursor);
+    if !cursor.is_over() {
+        doubt(&mut record, answer);
+    }
     Some((format, record))
+}
+
+/// Traefik writes user and target as they came, so that a client can write most of a line
+/// into its own. There are two answers then, and either may be the true one.
+fn doubt(record: &mut Record<'_>, answer: Cursor<'_>) {
+    if answer.request_end().is_some() {
+        record.status = None;
+        let mut ahead = answer;
+        if go_behind_time(&mut ahead).is_some() {
+            record.time = None;
+        }
+    }
 }
 
 /// The time, in brackets; goes to the quote of the request.
@@ -46,22 +63,16 @@ fn go_behind_time(cursor: &mut Cursor<'_>) -> Option<jiff::Timestamp> {
     None
 }
 
-/// `client ident user`, or `host client ident user`.
-fn read_client<'l>(record: &mut Record<'l>, start: Cursor<'l>) {
+/// `client ident user`, or `host client ident user`, where the host may be an address with
+/// a port. The user is what the client calls itself, whether or not that was checked.
+fn read_client(record: &mut Record<'_>, start: Cursor<'_>) {
     let mut cursor = start;
-    let [first, second, third, fourth] = [(); 4].map(|()| cursor.word().unwrap_or_default());
-    let mut user = third;
-    record.client = request::address(start.text(&first));
-    if record.client.is_none() {
-        record.client = request::address(start.text(&second));
-        user = if record.client.is_some() {
-            fourth
-        } else {
-            user
-        };
-    }
-    if request::is_user(start.text(&user)) {
-        record.user = part(start.line(), user, Escape::Backslash);
+    let [first, second] = [(); 2].map(|()| cursor.word().unwrap_or_default());
+    let first = start.text(&first);
+    record.client = request::address(first);
+    let is_client = record.client.is_some() && !request::has_port(first);
+    if !is_client {
+        record.client = request::address(start.text(&second)).or(record.client);
     }
 }
 

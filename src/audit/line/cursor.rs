@@ -84,6 +84,45 @@ impl<'l> Cursor<'l> {
         Some(from..end)
     }
 
+    /// The request line whose opening quote stands here, with what is a string otherwise;
+    /// goes behind its closing quote. Where no status follows that, a quote of its own has
+    /// ended it, and the one in front of a status is meant.
+    pub(super) fn request_line(
+        &mut self,
+        string: fn(&mut Self) -> Option<Range<usize>>,
+    ) -> Option<Range<usize>> {
+        let start = *self;
+        let span = string(self)?;
+        if self.is_over() || is_answer(self.rest()) {
+            return Some(span);
+        }
+        let Some(end) = start.request_end() else {
+            return Some(span);
+        };
+        self.jump(end.saturating_add(1));
+        Some(span.start..end)
+    }
+
+    /// The next quote behind a version of HTTP and before a status.
+    pub(super) fn request_end(self) -> Option<usize> {
+        const VERSION: &[u8] = b" HTTP/";
+        let mut at = self.at;
+        loop {
+            let rest = self.line.get(at..)?;
+            let found = memchr::memmem::find(rest, VERSION)?;
+            at = at.saturating_add(found).saturating_add(VERSION.len());
+            let rest = self.line.get(at..)?;
+            let version = rest
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+                .count();
+            let end = rest.get(version..)?;
+            if version > 0 && end.strip_prefix(b"\"").is_some_and(is_answer) {
+                return Some(at.saturating_add(version));
+            }
+        }
+    }
+
     /// Goes behind blanks.
     pub(super) fn blanks(&mut self) {
         let blanks = self.rest().iter().take_while(|byte| **byte == b' ');
@@ -93,6 +132,16 @@ impl<'l> Cursor<'l> {
     fn ahead(self, length: usize) -> Range<usize> {
         self.at..self.at.saturating_add(length)
     }
+}
+
+/// A blank and what may be a status.
+fn is_answer(text: &[u8]) -> bool {
+    let Some(text) = text.strip_prefix(b" ") else {
+        return false;
+    };
+    let length = memchr::memchr(b' ', text).unwrap_or(text.len());
+    let word = text.get(..length).unwrap_or_default();
+    super::request::status(word).is_some()
 }
 
 /// The first quote at or behind `from` that no backslash escapes, or the end.

@@ -50,6 +50,7 @@ enum Meaning {
     User,
     Referer,
     UserAgent,
+    Authorization,
     Other,
 }
 
@@ -69,11 +70,11 @@ const VARIABLES: [(&str, Meaning); 20] = [
     ("remote_addr", Meaning::Client),
     ("proxy_protocol_addr", Meaning::Client),
     ("realip_remote_addr", Meaning::Client),
-    ("remote_user", Meaning::User),
     ("upstream_http_x_matrix_user", Meaning::User),
     ("matrix_user", Meaning::User),
     ("http_referer", Meaning::Referer),
     ("http_user_agent", Meaning::UserAgent),
+    ("http_authorization", Meaning::Authorization),
 ];
 
 impl LogFormat {
@@ -181,6 +182,7 @@ impl LogFormat {
             Meaning::User if request::is_user(text) => record.user = part(line, span, self.escape),
             Meaning::Referer => record.referer = part(line, span, self.escape),
             Meaning::UserAgent => record.user_agent = part(line, span, self.escape),
+            Meaning::Authorization => record.authorization = part(line, span, self.escape),
             Meaning::User | Meaning::Other => {}
         }
         Some(())

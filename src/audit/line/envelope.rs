@@ -26,9 +26,7 @@ pub(super) fn syslog<'l>(
     cursor.forward(15);
     cursor.skip(b" ")?;
     let message = behind_tag(cursor).unwrap_or(cursor);
-    let (format, mut record) = reader.within(Format::Syslog, time, message, depth);
-    record.is_year_guessed = time.is_some() && record.time == time;
-    Some((format, record))
+    Some(reader.within(Format::Syslog, (time, true), message, depth))
 }
 
 /// `1 2026-01-01T00:00:00Z host app process id [data] message`.
@@ -47,7 +45,7 @@ fn rfc5424<'l>(reader: &LineReader, start: Cursor<'l>, depth: u8) -> Option<(For
     }
     let _blank = cursor.skip(b" ");
     let _mark = cursor.skip("\u{feff}".as_bytes());
-    Some(reader.within(Format::Syslog, time, cursor, depth))
+    Some(reader.within(Format::Syslog, (time, false), cursor, depth))
 }
 
 /// Behind the `]` that no backslash escapes.
@@ -88,7 +86,7 @@ pub(super) fn stamped<'l>(
             None => Format::Text,
         },
     };
-    Some(reader.within(envelope, Some(time), cursor, depth))
+    Some(reader.within(envelope, (Some(time), false), cursor, depth))
 }
 
 /// Behind `host tag[1]: `, or `tag: ` alone, as HAProxy has it.

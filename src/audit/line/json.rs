@@ -54,8 +54,13 @@ impl<'l> Found<'l> {
                 record.status = request::status(raw).map_or(record.status, |answer| answer.status);
             }
             Key::Mark(mark) => {
-                let is_caddy = raw.starts_with(b"http.log");
-                if mark != Mark::CaddyLogger || is_caddy {
+                // Others have members of these names too.
+                let is_its_own = match mark {
+                    Mark::CaddyLogger => raw.starts_with(b"http.log"),
+                    Mark::SynapseNamespace => raw.starts_with(b"synapse."),
+                    _ => true,
+                };
+                if is_its_own {
                     self.mark = Some(mark);
                 }
             }
@@ -77,6 +82,11 @@ impl<'l> Found<'l> {
             Key::UserAgent => {
                 let user_agent = record.user_agent.take();
                 record.user_agent = user_agent.or_else(|| part(line, span, Escape::Backslash));
+            }
+            Key::Authorization => {
+                let authorization = record.authorization.take();
+                record.authorization =
+                    authorization.or_else(|| part(line, span, Escape::Backslash));
             }
             Key::User if request::is_user(raw) => {
                 record.user = part(line, span, Escape::Backslash);
@@ -115,7 +125,7 @@ impl<'l> Found<'l> {
         }
         let time = record.time;
         let (inner, mut record) = nested(reader, start, message, depth);
-        record.time = record.time.or(time);
+        record.date(time, false);
         (inner.within(format), record)
     }
 }
@@ -200,12 +210,11 @@ fn moved<'l>(record: &Record<'_>, start: Cursor<'l>, message: &Range<usize>) -> 
         target: part(&record.target),
         referer: part(&record.referer),
         user_agent: part(&record.user_agent),
-        ..Record {
-            time: record.time,
-            client: record.client,
-            status: record.status,
-            ..Record::default()
-        }
+        authorization: part(&record.authorization),
+        time: record.time,
+        is_year_guessed: record.is_year_guessed,
+        client: record.client,
+        status: record.status,
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) enum Key {
     Status,
     Referer,
     UserAgent,
+    Authorization,
     User,
     /// A line of text that may have a format of its own.
     Message,
@@ -31,7 +32,7 @@ pub(super) enum Mark {
 }
 
 /// Of the object at the top, with the object around it where that is named.
-const KEYS: [(&[u8], &[u8], Key); 71] = [
+const KEYS: [(&[u8], &[u8], Key); 72] = [
     (b"", b"time", Key::Time),
     (b"", b"ts", Key::Time),
     (b"", b"timestamp", Key::Time),
@@ -90,9 +91,10 @@ const KEYS: [(&[u8], &[u8], Key); 71] = [
     (b"", b"request_User-Agent", Key::UserAgent),
     (b"headers", b"User-Agent", Key::UserAgent),
     (b"httpRequest", b"userAgent", Key::UserAgent),
+    (b"", b"request_Authorization", Key::Authorization),
+    (b"headers", b"Authorization", Key::Authorization),
     (b"", b"requester", Key::User),
     (b"", b"authenticated_entity", Key::User),
-    (b"", b"remote_user", Key::User),
     (b"", b"matrix_user", Key::User),
     (b"", b"log", Key::Message),
     (b"", b"message", Key::Message),

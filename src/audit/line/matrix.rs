@@ -11,6 +11,8 @@ use super::{
 /// In every access line of Synapse, whatever its `log_config` puts before it.
 const PROCESSED: &[u8] = b"} Processed request: ";
 const RECEIVED: &[u8] = b" - Received request: ";
+/// What writes the two.
+const LOGGERS: [&[u8]; 2] = [b"synapse.access", b"synapse.http.site"];
 pub(super) const LEVELS: [&[u8]; 5] = [b"TRACE", b"DEBUG", b"INFO", b"WARN", b"ERROR"];
 
 /// A line that begins with a date, if one of the two wrote it.
@@ -18,9 +20,9 @@ pub(super) fn read<'l>(start: Cursor<'l>, clock: &Clock) -> Option<(Format, Reco
     let (time, width) = time::iso(start.rest(), clock)?;
     let mut cursor = start;
     cursor.forward(width);
-    let known = synapse(cursor)
-        .map(|record| (Format::Synapse, record))
-        .or_else(|| mas(cursor).map(|record| (Format::Mas, record)));
+    let known = mas(cursor)
+        .map(|record| (Format::Mas, record))
+        .or_else(|| synapse(cursor).map(|record| (Format::Synapse, record)));
     known.map(|(format, mut record)| {
         record.time = Some(time);
         (format, record)
@@ -28,15 +30,40 @@ pub(super) fn read<'l>(start: Cursor<'l>, clock: &Clock) -> Option<(Format, Reco
 }
 
 /// ` - synapse.access.http.8008 - 302 - INFO - GET-1 - …`, with or without the dashes.
+///
+/// The logger comes first: what an access line says may stand in any other line too, as a
+/// client's `User-Agent` or a remote server's error.
 fn synapse(start: Cursor<'_>) -> Option<Record<'_>> {
-    if let Some(record) = access_line(start) {
-        return Some(record);
-    }
     let mut cursor = start;
     cursor.skip(b" ")?;
     let _dash = cursor.skip(b"- ");
     cursor.rest().starts_with(b"synapse.").then_some(())?;
-    Some(refused(cursor).unwrap_or_default())
+    let is_access = LOGGERS
+        .iter()
+        .any(|logger| cursor.rest().starts_with(logger));
+    let access = is_access.then(|| access_line(cursor)).flatten();
+    Some(access.or_else(|| refused(cursor)).unwrap_or_default())
+}
+
+/// An access line behind whatever a `log_config` puts there, in a line of no other format.
+///
+/// Nobody's request stands before it, and it is whole: then no client wrote it into a line
+/// of something that we do not know.
+pub(super) fn unprefixed(start: Cursor<'_>) -> Option<Record<'_>> {
+    let line = start.rest();
+    let is_whole = line.ends_with(b" dbevts]");
+    let mark = memchr::memmem::find(line, PROCESSED)
+        .filter(|_| is_whole)
+        .or_else(|| memchr::memmem::find(line, RECEIVED))?;
+    let head = line.get(..mark)?;
+    if memchr::memchr2(b'/', b'"', head).is_some() {
+        return None;
+    }
+    if is_whole {
+        access_line(start)
+    } else {
+        received(start)
+    }
 }
 
 /// `… <SynapseRequest at 0x1 method='GET' uri='/p' clientproto='HTTP/1.1' site='1'>

@@ -85,6 +85,14 @@ pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// Whether an address has its port behind it.
+pub(super) fn has_port(address: &[u8]) -> bool {
+    match memchr::memchr(b':', address) {
+        Some(first) => address.starts_with(b"[") || memchr::memrchr(b':', address) == Some(first),
+        None => false,
+    }
+}
+
 fn plain(text: &[u8]) -> Option<IpAddr> {
     if let Some(address) = v4(text) {
         return Some(IpAddr::V4(address));

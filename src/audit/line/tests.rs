@@ -65,6 +65,7 @@ fn check(mut reader: LineReader, cases: &[(&str, &str, Format, &str)]) {
 mod access;
 mod captured;
 mod carried;
+mod forged;
 mod given;
 mod laws;
 mod matrix;

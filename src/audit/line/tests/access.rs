@@ -29,7 +29,25 @@ fn reads_what_grew_from_the_common_log_format() {
                 "Apache's virtual host in front",
                 r#"example.org:443 192.0.2.1 - @alice:example.org [22/Nov/2026:09:02:38 +0000] "PUT / HTTP/1.1" 200 1 "-" "curl/8""#,
                 Format::Combined,
-                "2026-11-22T09:02:38Z 192.0.2.1 PUT / 200 by curl/8 of @alice:example.org",
+                "2026-11-22T09:02:38Z 192.0.2.1 PUT / 200 by curl/8",
+            ),
+            (
+                "the same without a name: the port is the server's",
+                r#"127.0.1.1:443 203.0.113.5 - - [22/Nov/2026:09:02:38 +0000] "GET / HTTP/1.1" 200 1 "-" "curl/8""#,
+                Format::Combined,
+                "2026-11-22T09:02:38Z 203.0.113.5 GET / 200 by curl/8",
+            ),
+            (
+                "a client with a port",
+                r#"192.0.2.1:4711 - - [22/Nov/2026:09:02:38 +0000] "GET / HTTP/1.1" 200 1 "-" "curl/8""#,
+                Format::Combined,
+                "2026-11-22T09:02:38Z 192.0.2.1 GET / 200 by curl/8",
+            ),
+            (
+                "a user's name is the client's choice",
+                r#"192.0.2.1 - @admin:example.org [22/Nov/2026:09:02:38 +0000] "GET / HTTP/1.1" 401 1 "-" "curl/8""#,
+                Format::Combined,
+                "2026-11-22T09:02:38Z 192.0.2.1 GET / 401 by curl/8",
             ),
             (
                 "columns behind it",
@@ -134,7 +152,7 @@ fn reads_other_proxies() {
             ),
             (
                 "Istio",
-                r#"[2026-11-22T09:02:38.123Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 5 1 0 "192.0.2.1,10.0.0.1" "curl/8" "5f6a" "example.org" "10.0.0.2:8008" out 10.0.0.3:1 -"#,
+                r#"[2026-11-22T09:02:38.123Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 5 1 0 "198.51.100.9,10.0.0.1" "curl/8" "5f6a" "example.org" "10.0.0.2:8008" outbound|8008||matrix.default.svc.cluster.local 10.0.0.3:51234 10.0.0.4:8443 192.0.2.1:4711 example.org default"#,
                 Format::Envoy,
                 "2026-11-22T09:02:38.123Z 192.0.2.1 GET / 200 by curl/8",
             ),

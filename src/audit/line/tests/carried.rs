@@ -126,6 +126,47 @@ fn an_envelope_around_nothing_known_tells_the_time() {
     );
 }
 
+/// A year that is written around a line is better than one that is guessed from within.
+#[test]
+fn a_guessed_year_is_told() {
+    let inner = "Mar  1 10:02:39 host app: token SECRET";
+    let rows = [
+        ("alone", inner.to_owned(), "2026-03-01T09:02:39Z", true),
+        (
+            "behind another",
+            format!("Mar  1 10:02:40 relay: {inner}"),
+            "2026-03-01T09:02:39Z",
+            true,
+        ),
+        (
+            "in Docker's JSON",
+            format!(
+                r#"{{"log":"{inner} \"x\"\n","stream":"stdout","time":"2024-03-01T09:02:39.5Z"}}"#
+            ),
+            "2024-03-01T09:02:39.5Z",
+            false,
+        ),
+        (
+            "in JSON without a time",
+            format!(r#"{{"log":"{inner} \"x\"\n","stream":"stdout"}}"#),
+            "2026-03-01T09:02:39Z",
+            true,
+        ),
+        (
+            "under Kubernetes",
+            format!("2024-03-01T09:02:39.5Z stdout F {inner}"),
+            "2024-03-01T09:02:39.5Z",
+            false,
+        ),
+    ];
+    for (name, line, time, is_guessed) in rows {
+        let (_, record) = reader().read(line.as_bytes());
+        let found = record.time.map(|time| time.to_string());
+        assert_eq!(found.as_deref(), Some(time), "case: {name}");
+        assert_eq!(record.is_year_guessed, is_guessed, "case: {name}");
+    }
+}
+
 #[test]
 fn an_export_has_its_time_in_a_line_of_its_own() {
     let mut reader = reader();

@@ -61,6 +61,12 @@ fn reads_json_logs() {
                 Format::Json,
                 "",
             ),
+            (
+                "a namespace of somebody else",
+                r#"{"log":"token SECRET\n","stream":"stdout","namespace":"matrix","time":"2026-11-22T09:02:38Z"}"#,
+                Format::Docker,
+                "2026-11-22T09:02:38Z",
+            ),
             ("no JSON", "{access_token} = SECRET", Format::Text, ""),
             ("brace", "{", Format::Text, ""),
         ],
