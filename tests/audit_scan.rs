@@ -275,7 +275,24 @@ fn a_status_proves_no_more_than_it_says() {
     let second = "/_matrix/client/v3/sync?access_token=FAKE-OTHER&access_token=FAKE-SECRET-1";
     let open = "/_matrix/client/versions?access_token=FAKE-SECRET-1";
     let away = "https://w.example/?access_token=FAKE-SECRET-1";
+    let bearer = |status: &str| {
+        let line = line("/_matrix/client/v3/sync", status, "-");
+        format!("{} \"Bearer FAKE-SECRET-1\"\n", line.trim_end())
+    };
+    let caddy = |header: &str, status: u16| {
+        format!(
+            "{{\"ts\":1795341646,\"logger\":\"http.log.access\",\"request\":{{\"method\":\"GET\",\"uri\":\"/_matrix/client/v3/sync\",\"headers\":{{\"{header}\":[\"Bearer FAKE-SECRET-1\"]}}}},\"status\":{status}}}\n"
+        )
+    };
     let cases = [
+        ("in a column without a name", bearer("200"), "unproven"),
+        ("and not refused there", bearer("401"), "unproven"),
+        (
+            "in the header of that name",
+            caddy("Authorization", 200),
+            "accepted",
+        ),
+        ("in another header", caddy("X-Foo", 401), "unproven"),
         (
             "accepted where one is needed",
             line(sync, "200", "-"),
@@ -324,6 +341,34 @@ fn a_status_proves_no_more_than_it_says() {
             assert_eq!(token[outcome], count, "case: {name}, {outcome}");
         }
     }
+}
+
+/// The rest of a line that is too long to be looked at is no line, whatever it looks like.
+#[test]
+fn the_middle_of_a_long_line_forges_nothing() {
+    let place = Place::new();
+    let forged = "192.0.2.9 - - [22/Nov/2026:10:00:00 +0000] \"GET /_matrix/client/v3/sync?access_token=FAKE-SECRET-1 HTTP/1.1\" 200 1 \"-\" \"x\" ";
+    let text = ["y y y ".to_owned(), forged.repeat(20_000), "\n".to_owned()].concat();
+    assert!(text.len() > 2_000_000);
+    for bytes in [text.clone().into_bytes(), gzip(text.as_bytes())] {
+        let path = place.file("long.log", &bytes);
+        let (report, _) = place.report(&["--full-addresses"], &[&path]);
+        let token = &report["tokens"][0];
+        assert_eq!(token["count"], 20_000, "{token:#}");
+        assert_eq!(token["unproven"], 20_000, "{token:#}");
+        assert!(!report.to_string().contains("192.0.2"), "{token:#}");
+    }
+}
+
+/// A year that Docker wrote counts, and not the one that syslog's line left to be guessed.
+#[test]
+fn a_line_without_a_year_in_one_with_a_year_is_found() {
+    let place = Place::new();
+    let line = r#"{"log":"Mar  1 10:02:39 host app: token access_token=FAKE-SECRET-0 \"x\"\n","stream":"stdout","time":"2024-03-01T09:02:39.5Z"}"#;
+    let path = place.file("docker.log", line.as_bytes());
+    let (report, code) = place.report(&["--until", "2025-01-01"], &[&path]);
+    assert_eq!(code, 1);
+    assert_eq!(report["tokens"][0]["first_seen"], "2024-03-01T09:02:39Z");
 }
 
 #[test]

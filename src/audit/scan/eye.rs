@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     audit::{
-        line::{Field, LineReader, Record, family_of},
+        line::{Field, Format, LineReader, Record, family_of},
         sighting::{Place, Sighting},
         tally::Tally,
         verify_live::Held,
@@ -135,7 +135,13 @@ impl<'s> Eye<'s> {
         if found.peek().is_none() {
             return;
         }
-        let (format, record) = self.lines.read(line);
+        // What begins within a line too long to be looked at is no line: whatever a client
+        // wrote there could pass for one. Behind a hole a line does begin.
+        let (format, record) = if own.start > hole {
+            (Format::Text, Record::default())
+        } else {
+            self.lines.read(line)
+        };
         // Whatever may have been in the window counts.
         if !record.is_year_guessed
             && record
@@ -206,7 +212,7 @@ impl<'s> Eye<'s> {
             endpoint: request.endpoint,
             is_admin: request.is_admin,
             status: record.status,
-            outcome: request.outcome(record.status, way(finding, field), &secret),
+            outcome: request.outcome(record.status, way(finding, record), &secret),
         };
         self.tally.add(&sighting);
         if let Some(told) = &search.told {
@@ -275,16 +281,18 @@ fn apart(redactor: &Redactor, line: &[u8], record: &Record<'_>) -> Vec<Finding> 
 pub(super) enum Way {
     /// In the target.
     Target,
-    /// In `Authorization`, where a log has that.
+    /// In `Authorization`, where a log has that and says so.
     Header,
     /// It did not, or nobody knows.
     Beside,
 }
 
-fn way(finding: &Finding, field: Field) -> Way {
-    match (field, finding.kind) {
+/// A client may write `Bearer` into every header: only where a format names it, it is one.
+fn way(finding: &Finding, record: &Record<'_>) -> Way {
+    let start = finding.span.start;
+    match (record.field_at(start), finding.kind) {
         (Field::Request, _) => Way::Target,
-        (Field::Other, Kind::Authorization(_)) => Way::Header,
+        (Field::Other, Kind::Authorization(_)) if record.is_authorization(start) => Way::Header,
         _ => Way::Beside,
     }
 }
