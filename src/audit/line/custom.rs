@@ -1,12 +1,17 @@
 //! Formats that are given as nginx has them: `log_format main '$remote_addr …';`.
 //!
-//! A line is cut where the text between two variables stands next. That finds what nginx
-//! wrote, since it escapes what could be mistaken in a value; a value that is not what its
-//! variable may be (a status, a time, an address) means that the line has another format.
+//! A line is cut where the text between two variables stands next, and the value behind it
+//! can be what its variable may be (a status, a time, an address); else the line has another
+//! format. nginx escapes quotes in values and no other separator, so that a line is read
+//! from its end too, and only what both say is known.
 
+mod backwards;
 mod directive;
+mod typed;
 
 use std::ops::Range;
+
+use smallvec::SmallVec;
 
 pub use self::directive::BadLogFormat;
 use super::{
@@ -51,6 +56,8 @@ enum Meaning {
     Referer,
     UserAgent,
     Authorization,
+    /// Of several upstreams a list, with blanks.
+    Upstream,
     Other,
 }
 
@@ -92,65 +99,99 @@ impl LogFormat {
     /// What a line of this format says.
     pub(super) fn read<'l>(&self, start: Cursor<'l>, clock: &Clock) -> Option<Record<'l>> {
         let mut cursor = start;
+        let line = cursor.line();
         let mut record = Record::default();
-        let mut next = self.pieces.iter();
-        let mut piece = next.next()?;
-        cursor.skip(&piece.before)?;
-        loop {
-            let behind = next.next();
-            let literal = behind.map_or(&self.end, |piece| &piece.before);
-            let Some(length) = self.value_length(cursor, literal) else {
+        let mut spans: SmallVec<[Range<usize>; 16]> = SmallVec::new();
+        for (place, piece) in self.pieces.iter().enumerate() {
+            cursor.skip(&piece.before)?;
+            let Some(length) = self.value_length(cursor, place, clock) else {
                 // nginx cuts no access log; a full disk and a copy do.
-                return self.read_cut(record, piece, cursor, literal, clock);
+                spans.push(cursor.at()..line.len());
+                self.note_cut(&mut record, place, cursor, clock)?;
+                self.doubt(&mut record, line, &spans, clock);
+                return Some(record);
             };
             let span = cursor.at()..cursor.at().saturating_add(length);
-            self.note(&mut record, piece, cursor, span, clock)?;
+            self.note(&mut record, piece, cursor, span.clone(), clock)?;
+            spans.push(span);
             cursor.forward(length);
-            cursor.skip(literal)?;
-            match behind {
-                Some(behind) => piece = behind,
-                None => return cursor.is_over().then_some(record),
-            }
         }
+        cursor.skip(&self.end)?;
+        cursor.is_over().then_some(())?;
+        self.doubt(&mut record, line, &spans, clock);
+        Some(record)
+    }
+
+    /// What stands behind a variable.
+    fn literal_behind(&self, place: usize) -> &[u8] {
+        let next = self.pieces.get(place.saturating_add(1));
+        next.map_or(&self.end, |piece| &piece.before)
     }
 
     /// A line that ends within a value, if enough of it was read to be sure.
-    fn read_cut<'l>(
+    fn note_cut<'l>(
         &self,
-        mut record: Record<'l>,
-        piece: &Piece,
+        record: &mut Record<'l>,
+        place: usize,
         cursor: Cursor<'l>,
-        literal: &[u8],
         clock: &Clock,
-    ) -> Option<Record<'l>> {
+    ) -> Option<()> {
+        let piece = self.pieces.get(place)?;
+        let first = self.literal_behind(place).get(..1)?;
         let is_sure = (record.time.is_some() || record.status.is_some())
-            && self.value_length(cursor, literal.get(..1)?).is_none();
+            && self.find_end(cursor, first).is_none();
         let is_text = matches!(
             piece.meaning,
             Meaning::Line | Meaning::Target | Meaning::Referer | Meaning::UserAgent
         );
-        let span = cursor.at()..cursor.line().len();
-        if is_sure && is_text {
-            self.note(&mut record, piece, cursor, span, clock)?;
-            return Some(record);
+        (is_sure && is_text).then_some(())?;
+        // Values that are missing cannot be read from the end: a quote must tell.
+        let mut ahead = self.pieces.iter().take(place);
+        let is_told = ahead.any(|piece| {
+            piece.meaning == Meaning::Status
+                && self.escape == Escape::Backslash
+                && piece.before.contains(&b'"')
+        });
+        if !is_told {
+            record.status = None;
         }
-        None
+        let span = cursor.at()..cursor.line().len();
+        self.note(record, piece, cursor, span, clock)
     }
 
-    fn value_length(&self, cursor: Cursor<'_>, literal: &[u8]) -> Option<usize> {
-        let rest = cursor.rest();
-        if literal.is_empty() {
-            return Some(rest.len());
+    /// The length of the value of the variable at `place`.
+    fn value_length(&self, cursor: Cursor<'_>, place: usize, clock: &Clock) -> Option<usize> {
+        let (piece, rest) = (self.pieces.get(place)?, cursor.rest());
+        let literal = self.literal_behind(place);
+        let is_quoted = self.escape == Escape::Backslash && literal.starts_with(b"\"");
+        let next = place.saturating_add(1);
+        let Some(behind) = self.pieces.get(next).filter(|_| !is_quoted) else {
+            return if is_quoted {
+                self.find_end(cursor, literal)
+            } else {
+                rest.strip_suffix(literal).map(<[u8]>::len)
+            };
+        };
+        if let Some(length) = typed::length(piece.meaning, rest, literal) {
+            return Some(length);
         }
+        let ending = self.literal_behind(next);
+        memchr::memmem::find_iter(rest, literal).find(|at| {
+            let value = rest.get(at.saturating_add(literal.len())..);
+            !(piece.meaning == Meaning::Upstream && is_within_list(rest, *at))
+                && typed::may_begin(behind.meaning, value.unwrap_or_default(), ending, clock)
+        })
+    }
+
+    /// Where `literal` stands next; a quote is the next that nothing escapes.
+    fn find_end(&self, cursor: Cursor<'_>, literal: &[u8]) -> Option<usize> {
         if self.escape == Escape::Backslash && literal.starts_with(b"\"") {
             let end = cursor::string_end(cursor.line(), cursor.at());
-            let is_found = cursor
-                .line()
-                .get(end..)
-                .is_some_and(|behind| behind.starts_with(literal));
-            return is_found.then(|| end.saturating_sub(cursor.at()));
+            let behind = cursor.line().get(end..)?;
+            let length = end.saturating_sub(cursor.at());
+            return behind.starts_with(literal).then_some(length);
         }
-        memchr::memmem::find(rest, literal)
+        memchr::memmem::find(cursor.rest(), literal)
     }
 
     /// None if the value is none that the variable may have.
@@ -183,7 +224,7 @@ impl LogFormat {
             Meaning::Referer => record.referer = part(line, span, self.escape),
             Meaning::UserAgent => record.user_agent = part(line, span, self.escape),
             Meaning::Authorization => record.authorization = part(line, span, self.escape),
-            Meaning::User | Meaning::Other => {}
+            Meaning::User | Meaning::Upstream | Meaning::Other => {}
         }
         Some(())
     }
@@ -212,4 +253,10 @@ impl LogFormat {
             record.target = request::target(line, span, self.escape);
         }
     }
+}
+
+/// Whether a blank is one of `10.0.0.1:8008, 10.0.0.2:8008 : 10.0.0.3:8008`.
+fn is_within_list(text: &[u8], at: usize) -> bool {
+    let (before, behind) = text.split_at_checked(at).unwrap_or_default();
+    before.ends_with(b",") || before.ends_with(b" :") || behind.starts_with(b" : ")
 }

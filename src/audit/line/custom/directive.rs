@@ -92,7 +92,7 @@ fn read(directive: &str) -> Result<LogFormat, BadLogFormat> {
         return Err(BadLogFormat::Missing("format"));
     }
     let (pieces, end) = pieces(&template)?;
-    if pieces.iter().all(|piece| piece.meaning == Meaning::Other) {
+    if pieces.iter().all(|piece| says_nothing(piece.meaning)) {
         return Err(BadLogFormat::Nothing);
     }
     Ok(LogFormat {
@@ -101,6 +101,10 @@ fn read(directive: &str) -> Result<LogFormat, BadLogFormat> {
         pieces,
         end,
     })
+}
+
+fn says_nothing(meaning: Meaning) -> bool {
+    matches!(meaning, Meaning::Upstream | Meaning::Other)
 }
 
 /// A message is one line.
@@ -125,11 +129,17 @@ impl Words<'_> {
 
     /// The next word; none at the end, behind whose `;` the place is then.
     fn next(&mut self) -> Result<Option<String>, BadLogFormat> {
-        let blanks = self
-            .rest()
-            .len()
-            .saturating_sub(self.rest().trim_start().len());
-        self.at = self.at.saturating_add(blanks);
+        loop {
+            let rest = self.rest();
+            let blanks = rest.len().saturating_sub(rest.trim_start().len());
+            let comment = rest.trim_start().split('\n').next();
+            let comment = comment.filter(|line| line.starts_with('#'));
+            let comment = comment.map_or(0, str::len);
+            self.at = self.at.saturating_add(blanks).saturating_add(comment);
+            if comment == 0 {
+                break;
+            }
+        }
         match self.rest().chars().next() {
             None => Ok(None),
             Some(';') => {
@@ -185,7 +195,7 @@ fn pieces(template: &str) -> Result<(Vec<Piece>, Vec<u8>), BadLogFormat> {
         let meaning = VARIABLES
             .iter()
             .find(|(known, _)| *known == name)
-            .map_or(Meaning::Other, |(_, meaning)| *meaning);
+            .map_or(unknown(name), |(_, meaning)| *meaning);
         match pieces.last_mut().filter(|_| before.is_empty()) {
             Some(piece) => join(piece, meaning),
             None => pieces.push(Piece {
@@ -197,6 +207,16 @@ fn pieces(template: &str) -> Result<(Vec<Piece>, Vec<u8>), BadLogFormat> {
     }
     before.push_str(rest);
     Ok((pieces, before.into_bytes()))
+}
+
+fn unknown(name: &str) -> Meaning {
+    match name.strip_prefix("upstream_") {
+        // Headers of a single one.
+        Some(rest) if !rest.starts_with("http_") && !rest.starts_with("cookie_") => {
+            Meaning::Upstream
+        }
+        _ => Meaning::Other,
+    }
 }
 
 /// Two values with nothing between them cannot be told apart: a target says where it

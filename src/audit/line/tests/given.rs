@@ -69,6 +69,137 @@ fn reads_given_formats() {
     );
 }
 
+/// nginx escapes quotes and nothing else: what a client writes may look like the rest of
+/// the line.
+#[test]
+fn a_value_moves_no_other() {
+    check(
+        reader(
+            "log_format x '$remote_addr|$time_iso8601|$request_method|$request_uri|$status|$http_user_agent';",
+        ),
+        &[
+            (
+                "nothing odd",
+                "192.0.2.1|2026-11-22T09:02:38+00:00|GET|/p?access_token=SECRET|401|curl/8",
+                Format::Custom,
+                "2026-11-22T09:02:38Z 192.0.2.1 GET /p?access_token=SECRET 401 by curl/8",
+            ),
+            (
+                "a status in the user agent",
+                "192.0.2.1|2026-11-22T09:02:38+00:00|GET|/p?access_token=SECRET&x=|401|y|200|curl/8",
+                Format::Custom,
+                "2026-11-22T09:02:38Z 192.0.2.1 GET /p?access_token=SECRET&x= by y|200|curl/8",
+            ),
+            (
+                "a status in the target",
+                "192.0.2.1|2026-11-22T09:02:38+00:00|GET|/p?access_token=SECRET|200|x|401|curl/8",
+                Format::Custom,
+                "2026-11-22T09:02:38Z 192.0.2.1 GET /p?access_token=SECRET by x|401|curl/8",
+            ),
+            (
+                "separators, and no status among them",
+                "192.0.2.1|2026-11-22T09:02:38+00:00|GET|/p?a|b=|c|401|curl/8 (|x|)",
+                Format::Custom,
+                "2026-11-22T09:02:38Z 192.0.2.1 GET /p?a|b=|c 401 by curl/8 (|x|)",
+            ),
+        ],
+    );
+    check(
+        reader(
+            "log_format x '$http_user_agent|$upstream_http_x_matrix_user|$request|$status|$msec|$body_bytes_sent';",
+        ),
+        &[
+            (
+                "a user",
+                "x|@alice:h|GET /p HTTP/1.1|200|1795338158.123|5",
+                Format::Custom,
+                "2026-11-22T09:02:38.123Z GET /p 200 by x of @alice:h",
+            ),
+            (
+                "a user in the user agent",
+                "x|@admin:h|@alice:h|GET /p HTTP/1.1|200|1795338158.123|5",
+                Format::Custom,
+                "2026-11-22T09:02:38.123Z @alice:h|GET /p HTTP/1.1 by x",
+            ),
+        ],
+    );
+    check(
+        reader(
+            "log_format x '$remote_addr - $remote_user [$time_local] \"$request\" $request_time $status';",
+        ),
+        &[
+            (
+                "a bracket in the user's name",
+                r#"192.0.2.1 - x [y [22/Nov/2026:09:02:38 +0000] "GET /p HTTP/1.1" 0.003 401"#,
+                Format::Custom,
+                "2026-11-22T09:02:38Z 192.0.2.1 GET /p 401",
+            ),
+            (
+                "an address in it",
+                r#"192.0.2.1 - 198.51.100.9 - @admin:h [22/Nov/2026:09:02:38 +0000] "GET /p HTTP/1.1" 0.003 401"#,
+                Format::Custom,
+                "2026-11-22T09:02:38Z 192.0.2.1 GET /p 401",
+            ),
+        ],
+    );
+    check(
+        reader(
+            r#"log_format x escape=json '{"with":"$http_user_agent","asked":"$uri?$args","got":$status}';"#,
+        ),
+        &[(
+            "quotes that are escaped, and a second mark of a query",
+            r#"{"with":"a\",\"asked\":\"/x?\",\"got\":200}","asked":"/p?a?b","got":401}"#,
+            Format::Custom,
+            r#"/p?a?b 401 by a","asked":"/x?","got":200}"#,
+        )],
+    );
+}
+
+#[test]
+fn values_have_the_lengths_that_nginx_gives_them() {
+    let rows = [
+        (
+            "an address and its port",
+            "log_format x '$remote_addr:$remote_port [$time_iso8601] \"$request\" $status \"$http_user_agent\"';",
+            r#"2001:db8::1:51234 [2026-11-22T09:02:38+00:00] "GET /p HTTP/1.1" 200 "curl/8""#,
+            "2026-11-22T09:02:38Z 2001:db8::1 GET /p 200 by curl/8",
+        ),
+        (
+            "a blank in the time",
+            "log_format x '$status $time_local $request_uri';",
+            "200 22/Nov/2026:09:02:38 +0500 /p?access_token=SECRET",
+            "2026-11-22T04:02:38Z /p?access_token=SECRET 200",
+        ),
+        (
+            "blanks in the request",
+            "log_format x '$remote_addr $time_iso8601 $request $status $body_bytes_sent';",
+            "192.0.2.1 2026-11-22T09:02:38+00:00 GET /p HTTP/1.1 200 5",
+            "2026-11-22T09:02:38Z 192.0.2.1 GET /p 200",
+        ),
+        (
+            "two upstreams",
+            "log_format x '$remote_addr $upstream_addr $status \"$request\"';",
+            r#"192.0.2.1 10.0.0.1:8008, 10.0.0.2:8008 200 "GET /p HTTP/1.1""#,
+            "192.0.2.1 GET /p 200",
+        ),
+        (
+            "two upstreams before a target",
+            "log_format x '$status $upstream_status $request_uri';",
+            "200 502, 200 /p",
+            "/p 200",
+        ),
+        (
+            "comments",
+            "# the shortest of all\n log_format x '$remote_addr ' # who\n '$status ' #\n # and what\n '\"$request\"';",
+            r#"192.0.2.1 200 "GET /p HTTP/1.1""#,
+            "192.0.2.1 GET /p 200",
+        ),
+    ];
+    for (name, directive, line, said) in rows {
+        check(reader(directive), &[(name, line, Format::Custom, said)]);
+    }
+}
+
 #[test]
 fn a_given_format_is_tried_within_envelopes() {
     let line = "Nov 22 09:02:38 host nginx: GET 200 /p?access_token=SECRET";
