@@ -230,6 +230,9 @@ impl LineReader {
             [b'0'..=b'9', _, _, _, b'-', ..] => {
                 matrix::read(start, &self.clock).or_else(|| envelope::stamped(self, start, depth))
             }
+            [b'0'..=b'9', b'0'..=b'9', rest @ ..] if rest.get(8) == Some(&b'.') => {
+                envelope::unix(self, start, depth)
+            }
             [b'A'..=b'Z', b'a'..=b'z', b'a'..=b'z', b' ', ..] => {
                 envelope::syslog(self, start, depth)
             }

@@ -21,9 +21,13 @@ pub(super) fn syslog<'l>(
             return Some(found);
         }
     }
+    if let Some(found) = full(reader, cursor, depth) {
+        return Some(found);
+    }
     let time = time::without_year(cursor.rest())?;
     let time = reader.clock.date(&time);
     cursor.forward(15);
+    skip_fraction(&mut cursor);
     cursor.skip(b" ")?;
     let message = behind_tag(cursor).unwrap_or(cursor);
     Some(reader.within(Format::Syslog, (time, true), message, depth))
@@ -87,6 +91,46 @@ pub(super) fn stamped<'l>(
         },
     };
     Some(reader.within(envelope, (Some(time), false), cursor, depth))
+}
+
+/// `Sun 2026-11-22 10:02:39 CET host tag[1]: message` of `journalctl -o short-full`.
+fn full<'l>(reader: &LineReader, start: Cursor<'l>, depth: u8) -> Option<(Format, Record<'l>)> {
+    let mut cursor = start;
+    let [_, _, _, b' ', b'0'..=b'9', ..] = cursor.rest() else {
+        return None;
+    };
+    cursor.forward(4);
+    let date = cursor;
+    let (local, width) = time::iso(date.rest(), &reader.clock)?;
+    cursor.forward(width);
+    cursor.skip(b" ")?;
+    let zone = cursor.word()?;
+    let utc = (cursor.text(&zone) == b"UTC").then(time::Clock::default);
+    let time = utc.and_then(|utc| time::iso(date.rest(), &utc));
+    let time = time.map_or(local, |(time, _)| time);
+    let message = behind_tag(cursor)?;
+    Some(reader.within(Format::Syslog, (Some(time), false), message, depth))
+}
+
+/// `1795338159.123456 host tag[1]: message` of `journalctl -o short-unix`.
+pub(super) fn unix<'l>(
+    reader: &LineReader,
+    start: Cursor<'l>,
+    depth: u8,
+) -> Option<(Format, Record<'l>)> {
+    let mut cursor = start;
+    let time = cursor.word()?;
+    let time = time::epoch(cursor.text(&time))?;
+    let message = behind_tag(cursor)?;
+    Some(reader.within(Format::Syslog, (Some(time), false), message, depth))
+}
+
+/// Goes behind `.123456`.
+fn skip_fraction(cursor: &mut Cursor<'_>) {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if let Some(fraction) = cursor.rest().strip_prefix(b".") {
+        cursor.forward(digits(fraction).saturating_add(1));
+    }
 }
 
 /// Behind `host tag[1]: `, or `tag: ` alone, as HAProxy has it.

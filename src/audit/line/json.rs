@@ -37,6 +37,9 @@ pub(super) fn read<'l>(
 #[derive(Default)]
 struct Found<'l> {
     record: Record<'l>,
+    /// Whether the target is known as it was sent, which the server's own idea of it is not.
+    is_target_sent: bool,
+    query: Option<Part<'l>>,
     message: Option<Range<usize>>,
     mark: Option<Mark>,
     members: usize,
@@ -68,12 +71,21 @@ impl<'l> Found<'l> {
             _ if !member.is_text => {}
             Key::Method => record.method = part(line, span, Escape::Backslash),
             Key::Target => {
-                let known = record.target.as_ref().map_or(0, |part| part.span.len());
-                if span.len() > known {
+                // The one with a query says more than any path, however that is written.
+                let weight = |raw: &[u8]| (memchr::memchr(b'?', raw).is_some(), raw.len());
+                let known = record.target.as_ref().map(|part| part.span.clone());
+                let known = known.map_or((false, 0), |span| weight(start.text(&span)));
+                if !self.is_target_sent && weight(raw) > known {
                     record.target = request::target(line, span, Escape::Backslash);
                 }
             }
-            Key::Line => note_line(record, line, span),
+            Key::SentTarget => {
+                let sent = request::target(line, span, Escape::Backslash);
+                self.is_target_sent |= sent.is_some();
+                record.target = sent.or(record.target.take());
+            }
+            Key::Line => self.is_target_sent |= note_line(record, line, span),
+            Key::Query => self.query = part(line, span, Escape::Backslash),
             // Of a field sent twice the first counts.
             Key::Referer => {
                 let referer = record.referer.take();
@@ -99,10 +111,15 @@ impl<'l> Found<'l> {
     fn finish(self, reader: &LineReader, start: Cursor<'l>, depth: u8) -> (Format, Record<'l>) {
         let Self {
             mut record,
+            is_target_sent,
+            query,
             message,
             mark,
             ..
         } = self;
+        if let Some(query) = query.filter(|_| !is_target_sent) {
+            join(&mut record, query);
+        }
         let format = match mark {
             Some(Mark::DockerStream) => Format::Docker,
             Some(Mark::JournaldCursor) => Format::JournaldJson,
@@ -131,12 +148,28 @@ impl<'l> Found<'l> {
 }
 
 /// Some tools name the request line so, others the path alone, others an id.
-fn note_line<'l>(record: &mut Record<'l>, line: &'l [u8], span: Range<usize>) {
+fn note_line<'l>(record: &mut Record<'l>, line: &'l [u8], span: Range<usize>) -> bool {
     let mut read = Record::default();
     request::read_line(&mut read, line, span, Escape::Backslash);
-    if read.method.is_some() {
+    let is_line = read.method.is_some();
+    if is_line {
         record.method = read.method;
         record.target = read.target;
+    }
+    is_line
+}
+
+/// Path and query of two members: one target, with the place of its query, where the
+/// secrets are.
+fn join<'l>(record: &mut Record<'l>, query: Part<'l>) {
+    let path = record.target.as_ref().map(|path| &*path.text);
+    // Without one they are arguments of something else.
+    if let Some(path) = path.filter(|path| memchr::memchr(b'?', path).is_none()) {
+        let text = [path, b"?", &query.text].concat().into();
+        record.target = Some(Part {
+            span: query.span,
+            text,
+        });
     }
 }
 

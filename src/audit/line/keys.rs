@@ -7,6 +7,10 @@ pub(super) enum Key {
     Client,
     Method,
     Target,
+    /// The same as it was sent.
+    SentTarget,
+    /// What is behind the `?`.
+    Query,
     /// `GET / HTTP/1.1`.
     Line,
     Status,
@@ -32,7 +36,7 @@ pub(super) enum Mark {
 }
 
 /// Of the object at the top, with the object around it where that is named.
-const KEYS: [(&[u8], &[u8], Key); 72] = [
+const KEYS: [(&[u8], &[u8], Key); 74] = [
     (b"", b"time", Key::Time),
     (b"", b"ts", Key::Time),
     (b"", b"timestamp", Key::Time),
@@ -65,13 +69,15 @@ const KEYS: [(&[u8], &[u8], Key); 72] = [
     (b"httpRequest", b"requestMethod", Key::Method),
     (b"", b"target", Key::Target),
     (b"", b"uri", Key::Target),
-    (b"", b"request_uri", Key::Target),
+    (b"", b"request_uri", Key::SentTarget),
     (b"", b"url", Key::Target),
     (b"", b"path", Key::Target),
     (b"", b"RequestPath", Key::Target),
     (b"request", b"uri", Key::Target),
     (b"request", b"url", Key::Target),
     (b"httpRequest", b"requestUrl", Key::Target),
+    (b"", b"args", Key::Query),
+    (b"", b"query_string", Key::Query),
     (b"", b"request", Key::Line),
     (b"", b"request_line", Key::Line),
     (b"", b"status", Key::Status),

@@ -134,9 +134,10 @@ pub(super) fn without_year(text: &[u8]) -> Option<Yearless> {
 pub(super) fn epoch(text: &[u8]) -> Option<Timestamp> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let whole = i128::from(number(text.get(..digits)?).filter(|_| digits <= 19)?);
-    // Each of them means a year from 1973 to 5138.
+    // Each of them means a year from 1973 to 5138; less is a duration.
     let unit = match whole {
-        0..100_000_000_000 => 1_000_000_000,
+        0..100_000_000 => return None,
+        100_000_000..100_000_000_000 => 1_000_000_000,
         100_000_000_000..100_000_000_000_000 => 1_000_000,
         100_000_000_000_000..100_000_000_000_000_000 => 1000,
         _ => 1,

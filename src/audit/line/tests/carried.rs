@@ -39,6 +39,18 @@ fn reads_what_envelopes_hold() {
             format!("2026-11-22T10:02:39+0100 host nginx[7]: {COMBINED}"),
         ),
         (
+            "short-precise",
+            format!("Nov 22 10:02:39.123456 host nginx[7]: {COMBINED}"),
+        ),
+        (
+            "short-full",
+            format!("Sun 2026-11-22 10:02:39 CET host nginx[7]: {COMBINED}"),
+        ),
+        (
+            "short-unix",
+            format!("1795338159.123456 host nginx[7]: {COMBINED}"),
+        ),
+        (
             "RFC 5424",
             format!(
                 "<190>1 2026-11-22T10:02:39.1+01:00 host nginx 7 - [a b=\"\\]\"][c] {COMBINED}"
@@ -95,6 +107,12 @@ fn an_envelope_around_nothing_known_tells_the_time() {
             (
                 "short-iso",
                 "2026-11-22T10:02:39+0100 host app[7]: token SECRET",
+                Format::Syslog,
+                "2026-11-22T09:02:39Z",
+            ),
+            (
+                "short-full of a machine elsewhere",
+                "Sun 2026-11-22 09:02:39 UTC host app[7]: token SECRET",
                 Format::Syslog,
                 "2026-11-22T09:02:39Z",
             ),

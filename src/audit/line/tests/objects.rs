@@ -62,6 +62,36 @@ fn reads_json_logs() {
                 "",
             ),
             (
+                "what was sent, and not a longer one that nginx made of it",
+                r#"{"request_uri":"/p?access_token=SECRET","uri":"/p-and-more-than-was-ever-sent-by-anybody","status":200}"#,
+                Format::Json,
+                "/p?access_token=SECRET 200",
+            ),
+            (
+                "the same the other way round",
+                r#"{"uri":"/p-and-more?access_token=OTHER-than-was-ever-sent","request":"GET /p?access_token=SECRET HTTP/1.1","url":"/p-and-more?access_token=OTHER-than-was-ever-sent"}"#,
+                Format::Json,
+                "GET /p?access_token=SECRET",
+            ),
+            (
+                "a path that is longer than path and query",
+                r#"{"url":"/p?access_token=SECRET","path":"/p-and-more-than-was-ever-sent-by-anybody"}"#,
+                Format::Json,
+                "/p?access_token=SECRET",
+            ),
+            (
+                "a query of its own",
+                r#"{"uri":"/p","args":"a=1&access_token=SECRET","status":200}"#,
+                Format::Json,
+                "/p?a=1&access_token=SECRET 200",
+            ),
+            (
+                "a duration is no time",
+                r#"{"time":0.003,"uri":"/p"}"#,
+                Format::Json,
+                "/p",
+            ),
+            (
                 "a namespace of somebody else",
                 r#"{"log":"token SECRET\n","stream":"stdout","namespace":"matrix","time":"2026-11-22T09:02:38Z"}"#,
                 Format::Docker,
