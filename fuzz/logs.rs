@@ -56,11 +56,11 @@ pub(crate) fn log_line(bytes: &[u8]) {
         r#"log_format b escape=json '{"u":"$uri?$args","m":$msec,"a":"$http_user_agent"}';"#,
     ];
     let given = given.map(|directive| LogFormat::parse(directive).unwrap());
-    let mut reader = LineReader::new(&given);
+    let reader = LineReader::new(&given);
     for line in bytes.split(|byte| *byte == b'\n') {
         let (format, record) = reader.read(line);
         parts_are_inside(line, &record);
-        in_docker(line, format, &mut reader);
+        in_docker(line, format, &reader);
         assert_eq!(reader.read(line), (format, record), "another answer");
     }
 }
@@ -99,14 +99,14 @@ pub(crate) fn log_format(bytes: &[u8]) {
             return;
         }
     };
-    let mut reader = LineReader::new(&[format]);
+    let reader = LineReader::new(&[format]);
     for line in lines.lines() {
         let (_, record) = reader.read(line.as_bytes());
         parts_are_inside(line.as_bytes(), &record);
     }
 }
 
-fn in_docker(line: &[u8], format: Format, reader: &mut LineReader) {
+fn in_docker(line: &[u8], format: Format, reader: &LineReader) {
     let Ok(text) = str::from_utf8(line) else {
         return;
     };

@@ -360,6 +360,52 @@ fn the_middle_of_a_long_line_forges_nothing() {
     }
 }
 
+/// journald's JSON has what is not for printing as numbers.
+#[test]
+fn a_message_of_numbers_is_read() {
+    let place = Place::new();
+    let numbers = |text: &str| {
+        let numbers: Vec<_> = text.bytes().map(|byte| byte.to_string()).collect();
+        numbers.join(",")
+    };
+    let entry = |text: &str| {
+        format!(
+            "{{\"__REALTIME_TIMESTAMP\":\"1795338159000000\",\"MESSAGE\":[{}],\"__CURSOR\":\"s\"}}\n",
+            numbers(text)
+        )
+    };
+    let plain = "{\"MESSAGE\":\"x\",\"__CURSOR\":\"s\"}\n";
+    let secret = "\u{1b}[31mtoken access_token=FAKE-SECRET-0\u{7}";
+    let request = "192.0.2.1 - - [22/Nov/2026:09:02:38 +0000] \"GET /_matrix/client/v3/sync?access_token=FAKE-SECRET-0 HTTP/1.1\" 200 1 \"-\" \"\u{1b}\"\n";
+    let cases = [
+        ("alone", entry(secret), 1, 0, "2026-11-22T09:02:39Z"),
+        (
+            "behind others, in its second line",
+            [plain, &entry(&format!("first\n{secret}"))].concat(),
+            2,
+            0,
+            "2026-11-22T09:02:39Z",
+        ),
+        (
+            "a request",
+            [plain, plain, &entry(request), plain].concat(),
+            3,
+            1,
+            "2026-11-22T09:02:38Z",
+        ),
+    ];
+    for (name, text, line, accepted, time) in cases {
+        let path = place.file("journal.json", text.as_bytes());
+        let (report, code) = place.report(&[], &[&path]);
+        let token = &report["tokens"][0];
+        assert_eq!(code, 1, "case: {name}");
+        assert_eq!(token["count"], 1, "case: {name}");
+        assert_eq!(token["accepted"], accepted, "case: {name}");
+        assert_eq!(token["first_seen"], time, "case: {name}");
+        assert_eq!(token["sources"][0]["first_line"], line, "case: {name}");
+    }
+}
+
 /// A year that Docker wrote counts, and not the one that syslog's line left to be guessed.
 #[test]
 fn a_line_without_a_year_in_one_with_a_year_is_found() {

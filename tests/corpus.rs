@@ -102,7 +102,7 @@ impl Case {
 }
 
 /// Those of a line, each ending with the part of the line that it is in.
-fn findings(reader: &mut LineReader, line: &[u8]) -> Vec<Finding> {
+fn findings(reader: &LineReader, line: &[u8]) -> Vec<Finding> {
     let (_, record) = reader.read(line);
     let cut = |finding: Finding| {
         let span = record.cut(finding.span.clone());
@@ -120,9 +120,9 @@ fn findings(reader: &mut LineReader, line: &[u8]) -> Vec<Finding> {
 fn every_credential_is_found() {
     let cases = cases();
     assert!(cases.len() > 3000, "{} cases", cases.len());
-    let mut reader = reader();
+    let reader = reader();
     for case in &cases {
-        let found = findings(&mut reader, &case.line);
+        let found = findings(&reader, &case.line);
         let ours: Vec<_> = found
             .iter()
             .filter(|finding| case.line[finding.span.clone()] == *case.spelled.as_bytes())
@@ -148,7 +148,7 @@ fn every_credential_is_found() {
 
 #[test]
 fn every_line_is_understood() {
-    let mut reader = reader();
+    let reader = reader();
     for case in cases() {
         let (format, record) = reader.read(&case.line);
         assert_eq!(format.name(), case.writer.format, "{}", case.name());

@@ -32,11 +32,7 @@ use std::{borrow::Cow, fmt, net::IpAddr, ops::Range};
 
 use jiff::{Timestamp, Zoned};
 
-use self::{
-    cursor::Cursor,
-    envelope::{Export, Exported},
-    time::Clock,
-};
+use self::{cursor::Cursor, envelope::Exported, time::Clock};
 pub use self::{
     custom::{BadLogFormat, LogFormat},
     family::family_of,
@@ -125,7 +121,7 @@ impl Record<'_> {
 
     /// Takes the time of what is around the line, unless it says a better one itself: a
     /// year that was written is better than one that was guessed.
-    fn date(&mut self, time: Option<Timestamp>, is_year_guessed: bool) {
+    pub(in crate::audit) fn date(&mut self, time: Option<Timestamp>, is_year_guessed: bool) {
         if time.is_some() && (self.time.is_none() || (self.is_year_guessed && !is_year_guessed)) {
             (self.time, self.is_year_guessed) = (time, is_year_guessed);
         }
@@ -163,8 +159,6 @@ pub enum Field {
 pub struct LineReader {
     custom: Vec<LogFormat>,
     clock: Clock,
-    /// The only thing kept from line to line: journald's export has many lines for an entry.
-    export: Export,
 }
 
 impl LineReader {
@@ -189,15 +183,15 @@ impl LineReader {
     }
 
     /// What `line` is, and what it says. A line end behind it is no part of it.
-    pub fn read<'l>(&mut self, line: &'l [u8]) -> (Format, Record<'l>) {
+    #[must_use]
+    pub fn read<'l>(&self, line: &'l [u8]) -> (Format, Record<'l>) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if let Some(message) = self.export.read(line) {
-            let (format, mut record) = match message {
+        if let Some(message) = envelope::exported(line) {
+            let (format, record) = match message {
                 Exported::Message(from) => self.inside(line, from, 1),
                 Exported::Other => (Format::Text, Record::default()),
             };
-            record.date(self.export.time(), false);
             return (format.within(Format::JournaldExport), record);
         }
         self.inside(line, 0, 0)

@@ -5,6 +5,7 @@
 
 mod chunk;
 mod eye;
+mod journal;
 mod known;
 mod lines;
 mod request;

@@ -1,7 +1,5 @@
 //! What carries the lines of others: syslog, journald, containers.
 
-use jiff::Timestamp;
-
 use super::{Format, LineReader, Record, cursor::Cursor, matrix::LEVELS, time};
 
 /// A line with a syslog prefix: RFC 3164 with or without priority and host, or RFC 5424.
@@ -149,13 +147,6 @@ fn behind_tag(start: Cursor<'_>) -> Option<Cursor<'_>> {
     None
 }
 
-/// Fields of `journalctl -o export`, a line each, an empty line behind each entry. The
-/// time stands before the message.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Export {
-    time: Option<Timestamp>,
-}
-
 /// What a field is to us.
 pub(super) enum Exported {
     /// A line of somebody, from this place on.
@@ -163,44 +154,27 @@ pub(super) enum Exported {
     Other,
 }
 
-impl Export {
-    /// What the line is, if it is such a field at all.
-    pub(super) fn read(&mut self, line: &[u8]) -> Option<Exported> {
-        match line {
-            [] => {
-                self.time = None;
-                None
-            }
-            [b'M' | b'S', ..] => {
-                let fields: [&[u8]; 2] = [b"MESSAGE=", b"SYSLOG_RAW="];
-                let field = fields.into_iter().find(|field| line.starts_with(field))?;
-                Some(Exported::Message(field.len()))
-            }
-            [b'_', ..] => self.read_trusted(line).then_some(Exported::Other),
-            [0..=31, ..] | [_, 0, ..] | [_, _, 0, ..] => binary(line).map(Exported::Message),
-            _ => None,
+/// A field of `journalctl -o export`, which has a line for each and an empty one behind each
+/// entry. The entry's time stands in another line, and a line is read by itself: it has none.
+pub(super) fn exported(line: &[u8]) -> Option<Exported> {
+    match line {
+        [b'M' | b'S', ..] => {
+            let fields: [&[u8]; 2] = [b"MESSAGE=", b"SYSLOG_RAW="];
+            let field = fields.into_iter().find(|field| line.starts_with(field))?;
+            Some(Exported::Message(field.len()))
         }
+        [b'_', ..] => is_trusted(line).then_some(Exported::Other),
+        [0..=31, ..] | [_, 0, ..] | [_, _, 0, ..] => binary(line).map(Exported::Message),
+        _ => None,
     }
+}
 
-    pub(super) fn time(&self) -> Option<Timestamp> {
-        self.time
-    }
-
-    /// `_PID=1`: a name in capitals that journald itself vouches for.
-    fn read_trusted(&mut self, line: &[u8]) -> bool {
-        let name = line.iter().take_while(|byte| {
-            byte.is_ascii_uppercase() || byte.is_ascii_digit() || **byte == b'_'
-        });
-        let Some((name, [b'=', value @ ..])) = line.split_at_checked(name.count()) else {
-            return false;
-        };
-        match name {
-            b"__CURSOR" => self.time = None,
-            b"__REALTIME_TIMESTAMP" => self.time = time::epoch(value),
-            _ => {}
-        }
-        true
-    }
+/// `_PID=1`: a name in capitals that journald itself vouches for.
+fn is_trusted(line: &[u8]) -> bool {
+    let is_of_name =
+        |byte: &&u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || **byte == b'_';
+    let name = line.iter().take_while(is_of_name).count();
+    line.get(name) == Some(&b'=')
 }
 
 /// What follows `MESSAGE` alone: eight bytes of length, then a message that has control

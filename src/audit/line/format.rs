@@ -109,7 +109,7 @@ impl Format {
     }
 
     /// The content counts, unless it is just text.
-    pub(super) fn within(self, envelope: Self) -> Self {
+    pub(in crate::audit) fn within(self, envelope: Self) -> Self {
         if self == Self::Text { envelope } else { self }
     }
 }

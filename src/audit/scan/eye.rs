@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use jiff::Timestamp;
 
 use super::{
-    Found, Search,
+    Found, Search, journal,
     known::{Known, Memory},
     lines::Piece,
     request::Request,
@@ -65,7 +65,8 @@ impl<'s> Eye<'s> {
                 let mut suspects = self.search.redactor.suspects(text);
                 if suspects.next(0).is_some() {
                     let here = *place;
-                    self.line(&mut || here, text, &mut |from| suspects.next(from), own);
+                    let mut next = |from| suspects.next(from);
+                    self.line(&mut || here, text, &mut next, own, None);
                 }
                 place.line = place.line.saturating_add(u64::from(*is_last));
             }
@@ -103,18 +104,38 @@ impl<'s> Eye<'s> {
                 let found = suspects.next(whole.start.saturating_add(from))?;
                 (found < whole.end).then(|| found.saturating_sub(whole.start))
             };
-            self.line(&mut place, text, &mut next, &(0..text.len()));
+            self.line(&mut place, text, &mut next, &(0..text.len()), None);
+        }
+        for (at, message) in journal::arrays(block) {
+            let whole = line_around(block, at);
+            let mut place = || {
+                let line = first_line().saturating_add(count(block, 0..whole.start));
+                Place { input, line }
+            };
+            let entry = block.get(whole.clone()).unwrap_or_default();
+            self.message(&mut place, entry, &message);
         }
         (ends, counted)
     }
 
+    /// Looks at a message that its entry has as numbers.
+    fn message(&mut self, place: &mut dyn FnMut() -> Place, entry: &[u8], message: &[u8]) {
+        for line in message.split_inclusive(|byte| *byte == b'\n') {
+            let mut suspects = self.search.redactor.suspects(line);
+            let mut next = |from| suspects.next(from);
+            self.line(place, line, &mut next, &(0..line.len()), Some(entry));
+        }
+    }
+
     /// Looks at one line, whose suspects `next` gives; only what begins in `own` counts.
+    /// Of a line that was spelled otherwise `entry` is what is around it.
     fn line(
         &mut self,
         place: &mut dyn FnMut() -> Place,
         text: &[u8],
         next: &mut dyn FnMut(usize) -> Option<usize>,
         own: &Range<usize>,
+        entry: Option<&[u8]>,
     ) {
         // Who copies a log and truncates it leaves a hole where its writer goes on.
         let hole = text.iter().take_while(|byte| **byte == 0).count();
@@ -137,11 +158,16 @@ impl<'s> Eye<'s> {
         }
         // What begins within a line too long to be looked at is no line: whatever a client
         // wrote there could pass for one. Behind a hole a line does begin.
-        let (format, record) = if own.start > hole {
+        let (mut format, mut record) = if own.start > hole {
             (Format::Text, Record::default())
         } else {
             self.lines.read(line)
         };
+        if let Some(entry) = entry {
+            let around = self.lines.read(entry);
+            format = format.within(around.0);
+            record.date(around.1.time, around.1.is_year_guessed);
+        }
         // Whatever may have been in the window counts.
         if !record.is_year_guessed
             && record

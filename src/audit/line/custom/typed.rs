@@ -31,8 +31,8 @@ pub(super) fn fits(meaning: Meaning, text: &[u8], clock: &Clock) -> bool {
         Meaning::Status => request::status(text).is_some(),
         Meaning::LocalTime => time::clf(text, clock).is_some(),
         Meaning::IsoTime => time::iso(text, clock).is_some_and(|(_, width)| width == text.len()),
-        Meaning::Epoch => !text.is_empty() && text.iter().all(is_of_number),
-        Meaning::Method => text.iter().all(is_of_method),
+        Meaning::Epoch => !text.is_empty() && text.iter().copied().all(is_of_number),
+        Meaning::Method => text.iter().copied().all(is_of_method),
         Meaning::Client => is_nobody(text) || request::address(text).is_some(),
         _ => true,
     }
@@ -40,7 +40,7 @@ pub(super) fn fits(meaning: Meaning, text: &[u8], clock: &Clock) -> bool {
 
 /// The length of a value at the start of `text`, if its meaning tells that.
 pub(super) fn length(meaning: Meaning, text: &[u8], literal: &[u8]) -> Option<usize> {
-    let run = |is_part: fn(&u8) -> bool| text.iter().take_while(|byte| is_part(byte)).count();
+    let run = |is_part: fn(u8) -> bool| text.iter().take_while(|byte| is_part(**byte)).count();
     let length = match meaning {
         Meaning::Epoch => run(is_of_number),
         Meaning::Method => run(is_of_method),
@@ -83,7 +83,8 @@ pub(super) fn may_begin(meaning: Meaning, text: &[u8], literal: &[u8], clock: &C
 
 /// Whether such a value, with `before` in front of it, can end where `text` does.
 pub(super) fn may_end(meaning: Meaning, text: &[u8], before: &[u8], clock: &Clock) -> bool {
-    let run = |is_part: fn(&u8) -> bool| text.iter().rev().take_while(|byte| is_part(byte)).count();
+    let run =
+        |is_part: fn(u8) -> bool| text.iter().rev().take_while(|byte| is_part(**byte)).count();
     let length = match meaning {
         Meaning::Epoch => run(is_of_number),
         Meaning::Method => run(is_of_method),
@@ -104,14 +105,14 @@ fn is_nobody(text: &[u8]) -> bool {
     matches!(text, b"" | b"-" | b"unix:")
 }
 
-fn is_of_number(byte: &u8) -> bool {
-    byte.is_ascii_digit() || *byte == b'.'
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'.'
 }
 
-fn is_of_method(byte: &u8) -> bool {
+fn is_of_method(byte: u8) -> bool {
     byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_')
 }
 
-fn is_of_address(byte: &u8) -> bool {
+fn is_of_address(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')
 }

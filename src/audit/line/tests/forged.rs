@@ -167,7 +167,7 @@ fn only_what_a_format_calls_authorization_is_that() {
         ),
     ];
     for (name, line) in rows {
-        let mut reader = LineReader::new(std::slice::from_ref(&given));
+        let reader = LineReader::new(std::slice::from_ref(&given));
         let (_, record) = reader.read(line.as_bytes());
         if let Some(own) = line.find("ITS-OWN") {
             assert!(record.is_authorization(own), "case: {name}");

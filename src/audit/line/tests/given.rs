@@ -203,7 +203,7 @@ fn values_have_the_lengths_that_nginx_gives_them() {
 #[test]
 fn a_given_format_is_tried_within_envelopes() {
     let line = "Nov 22 09:02:38 host nginx: GET 200 /p?access_token=SECRET";
-    let mut reader = reader("log_format x '$request_method $status $request_uri';");
+    let reader = reader("log_format x '$request_method $status $request_uri';");
     let (format, record) = reader.read(line.as_bytes());
     assert_eq!(format, Format::Custom);
     let at = line.find("SECRET").expect("in the line");

@@ -67,7 +67,7 @@ proptest! {
     fn whatever_it_is_there_is_an_answer(line in lines()) {
         let given = ["log_format a '$remote_addr [$time_local] \"$request\" $status';", "log_format b escape=json '{$uri?$args\"$http_referer\"}';"];
         let given = given.map(|directive| LogFormat::parse(directive).expect(directive));
-        for mut reader in [reader(), LineReader::new(&given)] {
+        for reader in [reader(), LineReader::new(&given)] {
             let (format, record) = reader.read(&line);
             said(&line, &record);
             for part in [&record.method, &record.target, &record.referer, &record.user_agent, &record.user].into_iter().flatten() {
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn a_format_is_read_or_refused(directive in "log_format [a-z]{1,3}( escape=(default|json|none))? ('|\")?[ -~]{0,40}('|\")?;?") {
         if let Ok(format) = LogFormat::parse(&directive) {
-            let mut reader = LineReader::new(&[format]);
+            let reader = LineReader::new(&[format]);
             let (_, record) = reader.read(directive.as_bytes());
             said(directive.as_bytes(), &record);
         }
