@@ -42,6 +42,8 @@ struct Found<'l> {
     query: Option<Part<'l>>,
     message: Option<Range<usize>>,
     mark: Option<Mark>,
+    /// Whether Synapse's words are of a request.
+    is_access: bool,
     members: usize,
 }
 
@@ -65,6 +67,7 @@ impl<'l> Found<'l> {
                 };
                 if is_its_own {
                     self.mark = Some(mark);
+                    self.is_access = mark == Mark::SynapseNamespace && matrix::is_access(raw);
                 }
             }
             // Of the rest only strings are meant.
@@ -115,6 +118,7 @@ impl<'l> Found<'l> {
             query,
             message,
             mark,
+            is_access,
             ..
         } = self;
         if let Some(query) = query.filter(|_| !is_target_sent) {
@@ -133,7 +137,9 @@ impl<'l> Found<'l> {
             return (format, record);
         };
         if format == Format::SynapseJson {
-            complete(&mut record, start, message);
+            if is_access {
+                complete(&mut record, start, message);
+            }
             return (format, record);
         }
         // Who has the request in members has no more to say in words.

@@ -38,11 +38,18 @@ fn synapse(start: Cursor<'_>) -> Option<Record<'_>> {
     cursor.skip(b" ")?;
     let _dash = cursor.skip(b"- ");
     cursor.rest().starts_with(b"synapse.").then_some(())?;
-    let is_access = LOGGERS
-        .iter()
-        .any(|logger| cursor.rest().starts_with(logger));
-    let access = is_access.then(|| access_line(cursor)).flatten();
-    Some(access.or_else(|| refused(cursor)).unwrap_or_default())
+    let access = is_access(cursor.rest()).then(|| access_line(cursor));
+    Some(
+        access
+            .flatten()
+            .or_else(|| refused(cursor))
+            .unwrap_or_default(),
+    )
+}
+
+/// Whether a logger of this name writes access lines; others write what they were sent.
+pub(super) fn is_access(logger: &[u8]) -> bool {
+    LOGGERS.iter().any(|known| logger.starts_with(known))
 }
 
 /// An access line behind whatever a `log_config` puts there, in a line of no other format.

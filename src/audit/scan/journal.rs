@@ -9,9 +9,10 @@ const MESSAGE: &[u8] = b"\"MESSAGE\":[";
 /// The messages of a block, each with the place in it. A block whose first line is no entry
 /// of a journal is not searched.
 pub(super) fn arrays(block: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> {
-    let first = block.split(|byte| *byte == b'\n').next();
-    let entry = first.filter(|line| line.starts_with(b"{"));
-    let is_journal = entry.is_some_and(|line| memchr::memmem::find(line, CURSOR).is_some());
+    let is_journal = block.starts_with(b"{") && {
+        let first = memchr::memchr(b'\n', block).and_then(|end| block.get(..end));
+        memchr::memmem::find(first.unwrap_or(block), CURSOR).is_some()
+    };
     let block = if is_journal { block } else { b"" };
     memchr::memmem::find_iter(block, MESSAGE).map(|at| {
         let array = block.get(at.saturating_add(MESSAGE.len())..);

@@ -32,6 +32,12 @@ fn reads_json_logs() {
                 "2026-11-22T09:02:38.12Z 192.0.2.1 /x?token=SECRET 404 of @a:h",
             ),
             (
+                "Synapse, what a remote server said",
+                r#"{"log":"x - 198.51.100.9 - 8 - {@admin:h} Processed request: 0 200 \"GET /x?token=SECRET HTTP/1.1\" \"y\" [0 dbevts]","namespace":"synapse.http.matrixfederationclient","time":1795338158.12}"#,
+                Format::SynapseJson,
+                "2026-11-22T09:02:38.12Z",
+            ),
+            (
                 "tokenshim",
                 r#"{"time":"2026-11-22T09:02:38.123Z","remote":"192.0.2.1","method":"GET","target":"/p?access_token=<redacted>","protocol":"HTTP/1.1","status":200,"bytes":5,"duration_ms":1.2,"token":"h:0123abcd","token_source":"query","referer":null,"user_agent":"curl/8","ending":"complete"}"#,
                 Format::TokenshimJson,
