@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokenshim::{
     config::{Introspection, Upstream},
     verify::{
-        Identity, Verdict,
+        Admin, Identity, Verdict,
         introspect::{Credentials, Endpoint},
         whoami as homeserver,
     },
@@ -20,9 +20,10 @@ pub(crate) fn whoami(text: &[u8]) {
     };
     let said: Value = serde_json::from_slice(body).unwrap_or_default();
     let errcode = said["errcode"].as_str();
-    if let Ok(is_admin) = homeserver::interpret_admin(status, kind, body) {
+    if let Ok(admin) = homeserver::interpret_admin(status, kind, body) {
         assert!(is_json(kind), "believed without a kind");
-        assert_eq!(is_admin, status == 200 && said["admin"] == true);
+        let is_said = status == 200 && said["admin"] == true;
+        assert_eq!(admin == Admin::Yes, is_said);
     }
     let Ok(answer) = homeserver::interpret(status, kind, body) else {
         return;

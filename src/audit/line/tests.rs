@@ -54,7 +54,7 @@ fn said(line: &[u8], record: &Record<'_>) -> String {
     said.trim_start().to_owned()
 }
 
-fn check(reader: LineReader, cases: &[(&str, &str, Format, &str)]) {
+fn check(reader: &LineReader, cases: &[(&str, &str, Format, &str)]) {
     for (name, line, format, expected) in cases {
         let (found, record) = reader.read(line.as_bytes());
         assert_eq!(said(line.as_bytes(), &record), *expected, "case: {name}");

@@ -75,7 +75,7 @@ const CASES: &[(&str, &str, Format, &str)] = &[
 
 #[test]
 fn reads_what_programs_wrote() {
-    check(reader(), CASES);
+    check(&reader(), CASES);
 }
 
 /// HAProxy ends a field with what a value may have, too.

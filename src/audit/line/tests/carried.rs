@@ -78,7 +78,7 @@ fn reads_what_envelopes_hold() {
         ("syslog in Docker", both),
     ];
     for (name, line) in &cases {
-        check(reader(), &[(name, line, Format::Combined, SAYS)]);
+        check(&reader(), &[(name, line, Format::Combined, SAYS)]);
         let (_, record) = reader().read(line.as_bytes());
         for (secret, field) in [("SECRET", Field::Request), ("OTHER", Field::Referer)] {
             let at = line.find(secret).expect("in every line");
@@ -96,7 +96,7 @@ fn reads_what_envelopes_hold() {
 #[test]
 fn an_envelope_around_nothing_known_tells_the_time() {
     check(
-        reader(),
+        &reader(),
         &[
             (
                 "syslog",

@@ -60,7 +60,7 @@ fn a_user_agent_takes_over_no_line() {
     for (name, line, format, said) in &cases {
         for prefix in prefixes {
             let line = format!("{prefix}{line}");
-            check(reader(), &[(name, &line, *format, said)]);
+            check(&reader(), &[(name, &line, *format, said)]);
         }
     }
 }
@@ -82,10 +82,10 @@ fn a_line_of_something_unknown_is_not_synapses() {
         ),
     ];
     for (name, line) in rows {
-        check(reader(), &[(name, &line, Format::Text, "")]);
+        check(&reader(), &[(name, &line, Format::Text, "")]);
     }
     check(
-        reader(),
+        &reader(),
         &[(
             "another logger of Synapse, with what a remote server said",
             r#"2026-11-22 10:02:38,123 - synapse.http.matrixfederationclient - 1 - WARN - x - 198.51.100.9 - 8 - {@admin:hs} Processed request: 0 200 "GET /p HTTP/1.1" "y" [0 dbevts]"#,
@@ -98,7 +98,7 @@ fn a_line_of_something_unknown_is_not_synapses() {
 #[test]
 fn quotes_that_nobody_escaped_forge_nothing() {
     check(
-        reader(),
+        &reader(),
         &[
             (
                 "Envoy, quotes in the target",

@@ -11,7 +11,7 @@ fn reads_given_formats() {
     let main = "log_format main '$remote_addr - $remote_user [$time_local] \"$request\" '\n \
                 '$status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" auth=\"$http_authorization\"';";
     check(
-        reader(main),
+        &reader(main),
         &[
             (
                 "a header at the end",
@@ -34,7 +34,7 @@ fn reads_given_formats() {
         ],
     );
     check(
-        reader(
+        &reader(
             "log_format parts '$msec|$scheme://$host$uri?$args|$request_method|$status|$http_referer';",
         ),
         &[(
@@ -45,7 +45,7 @@ fn reads_given_formats() {
         )],
     );
     check(
-        reader(
+        &reader(
             "log_format json escape=json '{\"at\":\"$time_iso8601\",\"asked\":\"$request_uri\",\"got\":$status,\"with\":\"$http_user_agent\"}'",
         ),
         &[(
@@ -56,7 +56,7 @@ fn reads_given_formats() {
         )],
     );
     check(
-        reader("log_format plain escape=none ${remote_addr}\\t$upstream_status\\t$request;"),
+        &reader("log_format plain escape=none ${remote_addr}\\t$upstream_status\\t$request;"),
         &[
             (
                 "tabs, and no quotes at all",
@@ -74,7 +74,7 @@ fn reads_given_formats() {
 #[test]
 fn a_value_moves_no_other() {
     check(
-        reader(
+        &reader(
             "log_format x '$remote_addr|$time_iso8601|$request_method|$request_uri|$status|$http_user_agent';",
         ),
         &[
@@ -105,7 +105,7 @@ fn a_value_moves_no_other() {
         ],
     );
     check(
-        reader(
+        &reader(
             "log_format x '$http_user_agent|$upstream_http_x_matrix_user|$request|$status|$msec|$body_bytes_sent';",
         ),
         &[
@@ -124,7 +124,7 @@ fn a_value_moves_no_other() {
         ],
     );
     check(
-        reader(
+        &reader(
             "log_format x '$remote_addr - $remote_user [$time_local] \"$request\" $request_time $status';",
         ),
         &[
@@ -143,7 +143,7 @@ fn a_value_moves_no_other() {
         ],
     );
     check(
-        reader(
+        &reader(
             r#"log_format x escape=json '{"with":"$http_user_agent","asked":"$uri?$args","got":$status}';"#,
         ),
         &[(
@@ -196,7 +196,7 @@ fn values_have_the_lengths_that_nginx_gives_them() {
         ),
     ];
     for (name, directive, line, said) in rows {
-        check(reader(directive), &[(name, line, Format::Custom, said)]);
+        check(&reader(directive), &[(name, line, Format::Custom, said)]);
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Format, check, reader};
 #[test]
 fn reads_homeservers() {
     check(
-        reader(),
+        &reader(),
         &[
             (
                 "Synapse",

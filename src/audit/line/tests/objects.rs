@@ -5,7 +5,7 @@ use super::{Field, Format, check, reader};
 #[test]
 fn reads_json_logs() {
     check(
-        reader(),
+        &reader(),
         &[
             (
                 "Caddy",
