@@ -10,6 +10,7 @@ mod caddy;
 mod disk;
 mod haproxy;
 mod nginx;
+mod recognition;
 mod report;
 
 use std::{
@@ -130,10 +131,22 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
             .map_err(|error| Failure::other(format!("{}: {error}", path.display())))
     });
     let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
-    let first = texts.first().map(|(path, text)| program_of(path, text));
-    let program = arguments.program.or(first).unwrap_or(Program::Nginx);
-    let prefix = arguments.prefix.as_deref();
-    let report = Report::new(program, inspect(program, &texts, prefix, &disk));
+    let program = arguments.program.or_else(|| {
+        texts
+            .iter()
+            .find_map(|(path, text)| recognition::program_of(path, text))
+    });
+    let json = texts.iter().find(|(_, text)| recognition::is_json(text));
+    let outcome = match (program, json, texts.first()) {
+        (_, Some((path, _)), _) => not_recognised(path, "it is JSON, which is not read here"),
+        (Some(program), None, _) => inspect(program, &texts, arguments.prefix.as_deref(), &disk),
+        (None, None, Some((path, _))) => not_recognised(
+            path,
+            "not recognised as nginx's, HAProxy's or Caddy's; --program tells whose it is",
+        ),
+        (None, None, None) => Outcome::default(),
+    };
+    let report = Report::new(program, outcome);
     let text = match arguments.format {
         Format::Text => report.to_string(),
         Format::Json => {
@@ -167,58 +180,14 @@ pub fn inspect(
     };
     outcome.findings.sort();
     outcome.findings.dedup();
+    outcome.incomplete.sort();
     outcome.incomplete.dedup();
     outcome
 }
 
-/// Whose configuration a file is, by its name, else by what stands in it.
-fn program_of(path: &Path, text: &str) -> Program {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase())
-        .unwrap_or_default();
-    if name.contains("caddyfile") {
-        return Program::Caddy;
-    }
-    if name.contains("haproxy") {
-        return Program::Haproxy;
-    }
-    if name.contains("nginx") {
-        return Program::Nginx;
-    }
-    let has_section = text.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        let is_section = matches!(
-            words.next(),
-            Some("frontend" | "backend" | "defaults" | "global" | "listen")
-        );
-        is_section && !line.contains([';', '{'])
-    });
-    if has_section {
-        return Program::Haproxy;
-    }
-    // Each of nginx's simple directives ends with a semicolon.
-    if text.lines().any(|line| line.trim_end().ends_with(';')) {
-        return Program::Nginx;
-    }
-    Program::Caddy
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tells_whose_file_it_is() {
-        let rows = [
-            ("Caddyfile", "x;\n", Program::Caddy),
-            ("haproxy.cfg", "", Program::Haproxy),
-            ("a.cfg", "global\n  daemon\n", Program::Haproxy),
-            ("matrix.conf", "server {\n  listen 80;\n}\n", Program::Nginx),
-            ("site", "example.org {\n\tlog\n}\n", Program::Caddy),
-        ];
-        for (name, text, program) in rows {
-            assert_eq!(program_of(Path::new(name), text), program, "{name}");
-        }
+fn not_recognised(path: &Path, why: &str) -> Outcome {
+    Outcome {
+        findings: Vec::new(),
+        incomplete: vec![format!("{}: {why}", path.display())],
     }
 }

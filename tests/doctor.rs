@@ -9,8 +9,12 @@
 
 #[path = "doctor/any.rs"]
 mod any;
+#[path = "doctor/caddy.rs"]
+mod caddyfiles;
 #[path = "../fuzz/configurations.rs"]
 mod configurations;
+#[path = "doctor/haproxy.rs"]
+mod haproxies;
 #[path = "doctor/nginx.rs"]
 mod nginx;
 
@@ -147,7 +151,8 @@ fn haproxy() {
 
 #[test]
 fn caddy() {
-    let filter = "format filter {\n request>uri regexp a b\n request>headers>Referer delete\n }";
+    let filter =
+        "format filter {\n request>uri regexp \"[?].*$\" -\n request>headers>Referer delete\n }";
     let clean = format!("{{\n log default {{\n {filter}\n }}\n}}\n");
     let row = |text: &str| format!("{clean}{text}");
     let rows: Vec<(&str, String, &[&str])> = vec![
@@ -211,7 +216,7 @@ fn what_is_broken_is_named() {
         (
             Program::Nginx,
             "a {\nb;",
-            "/etc/x/main:0: ends in the middle",
+            "/etc/x/main:1: ends in the middle",
         ),
         (
             Program::Nginx,
@@ -232,6 +237,21 @@ fn what_is_broken_is_named() {
             Program::Caddy,
             "import gone\n",
             "/etc/x/main:1: import gone",
+        ),
+        (Program::Nginx, "", "/etc/x/main: no server"),
+        (Program::Nginx, "user x;", "/etc/x/main: no server"),
+        (Program::Haproxy, "", "/etc/x/main: no section"),
+        (
+            Program::Haproxy,
+            "global\n daemon\n",
+            "/etc/x/main: no section",
+        ),
+        (Program::Haproxy, "a b\n", "/etc/x/main: no section"),
+        (Program::Caddy, "", "/etc/x/main: no directive"),
+        (
+            Program::Caddy,
+            "root:x:0:0:root:/root:/bin/sh\n",
+            "/etc/x/main: no directive",
         ),
     ] {
         let outcome = inspect(program, text);
@@ -263,6 +283,19 @@ fn exit_codes_and_formats() {
         "include gone.conf;\nserver {\n access_log off;\n}\n",
     );
     write("haproxy.cfg", "frontend a\n option httplog\n");
+    write(
+        "part.cfg",
+        "mode http\noption httplog\nlog-format \"%HU\"\n",
+    );
+    write("envoy.yaml", "admin:\n  address: { a: b }\n");
+    write("apache.conf", "CustomLog a combined\n");
+    write("caddy.json", "{\"logging\":{}}\n");
+    write("Caddyfile", "{\"logging\":{}}\n");
+    write("empty", "");
+    write(
+        "circle.conf",
+        "server { access_log off; error_log e crit; }\ninclude gone; include gone;\n",
+    );
     fs::create_dir(directory.path().join("conf.d")).unwrap();
     write("conf.d/a.conf", "server { access_log x; }\n");
     write("main.conf", "error_log e crit;\ninclude conf.d/*.conf;\n");
@@ -275,6 +308,14 @@ fn exit_codes_and_formats() {
         ),
         ("half.conf", 3, "INCOMPLETE: half.conf:1: include gone.conf"),
         ("haproxy.cfg", 1, "haproxy.cfg:2: logs: option httplog"),
+        ("part.cfg", 1, "part.cfg:3: logs: %HU in log-format"),
+        ("envoy.yaml", 3, "INCOMPLETE: envoy.yaml: not recognised"),
+        ("apache.conf", 3, "INCOMPLETE: apache.conf: not recognised"),
+        ("caddy.json", 3, "INCOMPLETE: caddy.json: it is JSON"),
+        ("Caddyfile", 3, "INCOMPLETE: Caddyfile: it is JSON"),
+        ("empty", 3, "INCOMPLETE: empty: not recognised"),
+        // The same trouble in the same line is told once.
+        ("circle.conf", 3, "0 found, 1 not understood"),
         (
             "main.conf",
             1,

@@ -25,12 +25,14 @@ impl Files for Disk {
 
     fn expand(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
         let mut found = vec![PathBuf::new()];
+        let mut is_listed = false;
         for component in pattern.components() {
             let text = component.as_os_str().to_string_lossy().into_owned();
             if !(matches!(component, Component::Normal(_)) && is_pattern(&text)) {
                 for path in &mut found {
                     path.push(component);
                 }
+                is_listed = false;
                 continue;
             }
             let mut next = Vec::new();
@@ -42,8 +44,13 @@ impl Files for Disk {
                 }
             }
             found = next;
+            is_listed = true;
         }
-        found.retain(|path| path.exists());
+        // What a directory names is there, and fails aloud where it cannot be read: a link
+        // to nothing, or a file in a directory that may be listed and not entered.
+        if !is_listed {
+            found.retain(|path| !fs::symlink_metadata(path).is_err_and(|it| is_absent(&it)));
+        }
         found.sort();
         Ok(found)
     }
@@ -55,12 +62,21 @@ fn list(directory: &Path) -> io::Result<Vec<String>> {
     } else {
         directory
     };
-    if !here.is_dir() {
-        return Ok(Vec::new());
-    }
-    fs::read_dir(here)?
+    let entries = match fs::read_dir(here) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    entries
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect()
+}
+
+/// Not there, which is another thing than closed.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Whether it may stand for several names.
@@ -189,5 +205,23 @@ mod tests {
                 .unwrap()
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn what_is_there_and_cannot_be_read_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("a.conf");
+        std::os::unix::fs::symlink("/nowhere/at/all", &link).unwrap();
+        fs::write(directory.path().join("file"), "").unwrap();
+        assert_eq!(
+            Disk.expand(&directory.path().join("*.conf")).unwrap(),
+            [link]
+        );
+        // Not a directory, so there is nothing in it.
+        let within = Disk.expand(&directory.path().join("file/*")).unwrap();
+        assert_eq!(within, [PathBuf::new(); 0]);
+        // A name that is too long stands for a directory that cannot be listed.
+        let closed = directory.path().join("n".repeat(300)).join("*");
+        assert!(Disk.expand(&closed).is_err());
     }
 }

@@ -1,41 +1,61 @@
 //! `HAProxy`: the format that each section logs in, and what its rules do to URLs.
 
 mod lines;
+mod samples;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+};
 
-use self::lines::{Line, Section, sections};
-use super::{Finding, Harm, Outcome};
+use self::{
+    lines::{Line, Section, sections},
+    samples::{FIELDS, Leak, Part, Variables, fetch, has_environment, parts},
+};
+use super::{Finding, Harm, Outcome, recognition};
 
 const FIX: &str = "log the path without the query: `tokenshim emit haproxy`";
 const PASS_ON: &str = "pass the URL on as it came, and let tokenshim move the token";
+
+/// Defaults made from defaults.
+const DEEPEST: usize = 64;
 
 /// Looks through all files, which belong together as after `-f`.
 pub(super) fn inspect(texts: &[(PathBuf, String)]) -> Outcome {
     let mut outcome = Outcome::default();
     let sections = sections(texts, &mut outcome);
-    let mut defaults: Vec<&Section<'_>> = Vec::new();
-    let mut judged = BTreeSet::new();
-    for section in &sections {
+    recognise(&sections, texts, &mut outcome);
+    let mut judge = Judge {
+        variables: Variables::of(sections.iter().flat_map(|it| &it.lines)),
+        // A backend's rules can fill the slots that a frontend declares.
+        captures: sections
+            .iter()
+            .filter(|it| it.kind == "backend")
+            .flat_map(|it| &it.lines)
+            .filter(|it| is_capture(it))
+            .collect(),
+        outcome: &mut outcome,
+        judged: BTreeSet::new(),
+    };
+    let mut defaults = Defaults::default();
+    for (at, section) in sections.iter().enumerate() {
+        let lines = defaults.lines(at, &sections, judge.outcome);
         if section.kind == "defaults" {
-            defaults.push(section);
-            continue;
+            defaults.last = Some(at);
+            defaults.by_name.insert(&section.name, at);
         }
-        let own = match &section.from {
-            Some(name) => defaults.iter().rfind(|it| it.name == *name),
-            None => defaults.last(),
-        };
         if matches!(section.kind.as_str(), "frontend" | "listen") {
-            let lines = own
-                .into_iter()
-                .flat_map(|it| &it.lines)
-                .chain(&section.lines);
-            logs(lines, &mut judged, &mut outcome);
+            judge.logs(&lines);
         }
         if matches!(section.kind.as_str(), "frontend" | "listen" | "backend") {
-            outcome
-                .findings
-                .extend(section.lines.iter().filter_map(url));
+            for line in &section.lines {
+                judge.url(line);
+            }
+        }
+        if section.kind == "log-profile" {
+            for line in &section.lines {
+                judge.format(line);
+            }
         }
     }
     // Only defaults, for sections in files that we were not given.
@@ -43,13 +63,92 @@ pub(super) fn inspect(texts: &[(PathBuf, String)]) -> Outcome {
         .iter()
         .any(|it| matches!(it.kind.as_str(), "frontend" | "listen"))
     {
-        logs(
-            sections.iter().flat_map(|it| &it.lines),
-            &mut judged,
-            &mut outcome,
-        );
+        let lines: Vec<_> = sections.iter().flat_map(|it| &it.lines).collect();
+        judge.logs(&lines);
     }
     outcome
+}
+
+/// Names a file in which there is nothing that could be judged.
+fn recognise(sections: &[Section<'_>], texts: &[(PathBuf, String)], outcome: &mut Outcome) {
+    let is_meant = |section: &Section<'_>| {
+        matches!(
+            section.kind.as_str(),
+            "frontend" | "listen" | "backend" | "defaults"
+        ) && (!section.is_part
+            || section
+                .lines
+                .iter()
+                .any(|line| recognition::is_haproxys(line.word(0))))
+    };
+    if let Some((path, _)) = texts.first()
+        && !sections.iter().any(is_meant)
+    {
+        let what = "no section that takes requests is in it: not recognised as HAProxy's";
+        outcome
+            .incomplete
+            .push(format!("{}: {what}", path.display()));
+    }
+}
+
+/// The `defaults` that were read so far, by their places among the sections.
+#[derive(Default)]
+struct Defaults<'s> {
+    last: Option<usize>,
+    by_name: HashMap<&'s str, usize>,
+    /// What each is made from; by the time it is read, as a name may come twice.
+    parents: HashMap<usize, usize>,
+}
+
+impl<'s> Defaults<'s> {
+    /// The lines in force in a section: those of its defaults, outermost first, and its own.
+    fn lines<'t>(
+        &mut self,
+        own: usize,
+        sections: &'s [Section<'t>],
+        outcome: &mut Outcome,
+    ) -> Vec<&'s Line<'t>> {
+        let Some(section) = sections.get(own) else {
+            return Vec::new();
+        };
+        let complain = |outcome: &mut Outcome, what: String| {
+            let (file, line) = section.place;
+            let place = format!("{}:{line}: {what}", file.display());
+            outcome.incomplete.push(place);
+        };
+        let parent = match &section.from {
+            Some(name) => {
+                let found = self.by_name.get(name.as_str()).copied();
+                if found.is_none() {
+                    complain(
+                        outcome,
+                        format!("the defaults {name} are in none of the files"),
+                    );
+                }
+                found
+            }
+            // Defaults without `from` begin anew.
+            None if section.kind == "defaults" => None,
+            None => self.last,
+        };
+        let mut chain = vec![section];
+        let mut next = parent;
+        while let Some(at) = next {
+            let Some(one) = sections.get(at) else { break };
+            if chain.len() > DEEPEST {
+                complain(outcome, "too many defaults within defaults".into());
+                break;
+            }
+            chain.push(one);
+            next = self.parents.get(&at).copied();
+        }
+        if section.kind == "defaults"
+            && let Some(parent) = parent
+        {
+            self.parents.insert(own, parent);
+        }
+        chain.iter().rev().flat_map(|it| &it.lines).collect()
+    }
 }
 
 fn finding(line: &Line<'_>, harm: Harm, what: String, why: &str, fix: &str) -> Finding {
@@ -63,194 +162,133 @@ fn finding(line: &Line<'_>, harm: Harm, what: String, why: &str, fix: &str) -> F
     }
 }
 
-/// The format that is in force is the last one that is set, in the section or before it.
-fn logs<'l, 't: 'l>(
-    lines: impl Iterator<Item = &'l Line<'t>>,
-    judged: &mut BTreeSet<(PathBuf, usize)>,
-    outcome: &mut Outcome,
-) {
-    let (mut format, mut errors) = (None, None);
-    let mut tainted: BTreeSet<String> = BTreeSet::new();
-    let mut captures = Vec::new();
-    for line in lines {
-        let word = |at: usize| line.words.get(at).map_or("", String::as_str);
-        match (word(0), word(1)) {
-            ("option", "httplog" | "httpslog" | "tcplog") | ("log-format", _) => {
-                format = Some(line);
-            }
-            ("no", "option") if matches!(word(2), "httplog" | "httpslog") => format = None,
-            ("error-log-format", _) => errors = Some(line),
-            ("capture", _) | ("http-request", "capture") => captures.push(line),
-            ("http-request" | "tcp-request", rule) => {
-                if let Some(name) = rule
-                    .strip_prefix("set-var(")
-                    .and_then(|it| it.strip_suffix(')'))
-                {
-                    let value = line.words.get(2..).unwrap_or_default().concat();
-                    // `path` and what is made of it has no query.
-                    if fetch(&value).is_some() {
-                        tainted.insert(name.to_owned());
-                    }
+fn is_capture(line: &Line<'_>) -> bool {
+    line.word(0) == "capture"
+        || (matches!(
+            line.word(0),
+            "http-request" | "http-response" | "tcp-request"
+        ) && (line.word(1) == "capture" || line.word(2) == "capture"))
+}
+
+struct Judge<'j, 'l, 't> {
+    variables: Variables,
+    captures: Vec<&'l Line<'t>>,
+    outcome: &'j mut Outcome,
+    /// A line is judged once, however many sections have it from their defaults.
+    judged: BTreeSet<(PathBuf, usize)>,
+}
+
+impl Judge<'_, '_, '_> {
+    /// The format that is in force is the last one that is set, in the section or before
+    /// it.
+    fn logs(&mut self, lines: &[&Line<'_>]) {
+        let (mut format, mut others) = (None, Vec::new());
+        for line in lines {
+            match (line.word(0), line.word(1)) {
+                ("option", "httplog" | "httpslog" | "tcplog") | ("log-format", _) => {
+                    format = Some(*line);
                 }
+                ("no", "option") if matches!(line.word(2), "httplog" | "httpslog") => format = None,
+                ("error-log-format" | "log-format-sd" | "unique-id-format", _) => {
+                    others.push(*line);
+                }
+                ("option" | "no", option) if has_environment(option) => {
+                    self.not_understood(line, "an option with a variable of the environment");
+                }
+                (name, _) if has_environment(name) => {
+                    self.not_understood(line, "a line made of a variable of the environment");
+                }
+                _ => {}
             }
-            _ => {}
+        }
+        let mut shows_captures = false;
+        for line in format.into_iter().chain(others) {
+            if line.word(0) == "option" {
+                shows_captures |= line.word(1) != "tcplog";
+                if line.word(1) != "tcplog" {
+                    let why = "its format ends in %r, the whole request line with the query";
+                    self.push(line, Harm::Logs, format!("option {}", line.word(1)), why);
+                }
+                continue;
+            }
+            self.format(line);
+            // Captured fields show in %hr, %hs, %CC and in the captures of samples.
+            shows_captures |= parts(&line.rest(1)).iter().any(|part| match part {
+                Part::Sample(sample) => sample.contains("capture."),
+                Part::Name(name) => ["hr", "hs", "CC", "CS"]
+                    .iter()
+                    .any(|it| name.starts_with(it)),
+            });
+        }
+        if shows_captures {
+            let elsewhere = self.captures.clone();
+            for line in elsewhere {
+                self.capture(line);
+            }
+            for line in lines.iter().filter(|it| is_capture(it)) {
+                self.capture(line);
+            }
         }
     }
-    let mut push = |line: &Line<'_>, found: Finding| {
-        if judged.insert((line.file.clone(), line.number)) {
-            outcome.findings.push(found);
-        }
-    };
-    for line in format.into_iter().chain(errors) {
-        let option = line.words.get(1).map_or("", String::as_str);
-        if line.words.first().is_some_and(|word| word == "option") {
-            if option != "tcplog" {
-                let what = format!("option {option}");
-                push(
-                    line,
-                    finding(
-                        line,
-                        Harm::Logs,
-                        what,
-                        "its format ends in %r, the whole request line with the query",
-                        FIX,
-                    ),
-                );
+
+    /// A line with a log format.
+    fn format(&mut self, line: &Line<'_>) {
+        match self.variables.format(&line.rest(1)) {
+            Some(Leak::Found(what, why)) => {
+                let what = format!("{what} in {}", line.word(0));
+                self.push(line, Harm::Logs, what, why);
             }
-            continue;
+            Some(Leak::Unknown(what)) => self.not_understood(line, &what),
+            None => {}
         }
-        let text = line.words.get(1..).unwrap_or_default().join(" ");
-        if let Some((what, why)) = format_leak(&text, &tainted) {
-            let what = format!(
-                "{what} in {}",
-                line.words.first().map_or("", String::as_str)
-            );
-            push(line, finding(line, Harm::Logs, what, why, FIX));
+    }
+
+    fn capture(&mut self, line: &Line<'_>) {
+        const WHY: &str = "it is written with each line, and carries tokens";
+        let text = line.rest(1).to_ascii_lowercase();
+        if let Some(name) = FIELDS.into_iter().find(|name| text.contains(name)) {
+            self.push(line, Harm::Logs, format!("capture of {name}"), WHY);
+            return;
         }
-        // Captured fields show in %hr, %hs and in the captures of samples.
-        for line in captures
-            .iter()
-            .filter(|_| text.contains("%h") || text.contains("capture.req"))
+        match self.variables.sample(&line.rest(1)) {
+            Some(Leak::Found(..)) => {
+                self.push(line, Harm::Logs, "capture of the URL".into(), WHY);
+            }
+            Some(Leak::Unknown(what)) => self.not_understood(line, &what),
+            None => {}
+        }
+    }
+
+    fn push(&mut self, line: &Line<'_>, harm: Harm, what: String, why: &str) {
+        if self.judged.insert((line.file.clone(), line.number)) {
+            let found = finding(line, harm, what, why, FIX);
+            self.outcome.findings.push(found);
+        }
+    }
+
+    fn not_understood(&mut self, line: &Line<'_>, what: &str) {
+        let place = format!("{}:{}", line.file.display(), line.number);
+        let what = format!(
+            "{place}: whether {} leaks cannot be told: {what}",
+            line.word(0)
+        );
+        self.outcome.incomplete.push(what);
+    }
+
+    /// What a rule does to the URL.
+    fn url(&mut self, line: &Line<'_>) {
+        if matches!(line.word(0), "http-request" | "http-response") && has_environment(line.word(1))
         {
-            capture(line, &mut push);
+            self.not_understood(line, "a rule with a variable of the environment");
         }
-    }
-    if format.is_some_and(|line| line.words.first().is_some_and(|word| word == "option")) {
-        for line in captures {
-            capture(line, &mut push);
-        }
+        let found = url(line, &self.variables);
+        self.outcome.findings.extend(found);
     }
 }
 
-fn capture(line: &Line<'_>, push: &mut impl FnMut(&Line<'_>, Finding)) {
-    let text = line.words.join(" ").to_ascii_lowercase();
-    let held = [
-        "referer",
-        "authorization",
-        "x-original-uri",
-        "x-access-token",
-        "cookie",
-    ];
-    let has_url = fetch(&text).is_some();
-    if let Some(name) = held.into_iter().find(|name| text.contains(name)) {
-        let what = format!("capture of {name}");
-        push(
-            line,
-            finding(
-                line,
-                Harm::Logs,
-                what,
-                "it is written with each line, and carries tokens",
-                FIX,
-            ),
-        );
-    } else if has_url {
-        push(
-            line,
-            finding(
-                line,
-                Harm::Logs,
-                "capture of the URL".into(),
-                "it is written with each line, and carries tokens",
-                FIX,
-            ),
-        );
-    }
-}
-
-/// The first part of a log format that writes a query.
-fn format_leak(text: &str, tainted: &BTreeSet<String>) -> Option<(String, &'static str)> {
-    for (at, _) in text.match_indices('%') {
-        let rest = text.get(at.saturating_add(1)..).unwrap_or_default();
-        // `%{+Q}r` and `%[…]` and `%(name)HU`.
-        let rest = match rest.strip_prefix('{') {
-            Some(flags) => flags.split_once('}').map_or("", |(_, rest)| rest),
-            None => rest,
-        };
-        if let Some(sample) = rest.strip_prefix('[') {
-            let sample = sample.split_once(']').map_or(sample, |(sample, _)| sample);
-            if let Some(name) = fetch(sample) {
-                return Some((
-                    format!("%[{name}]"),
-                    "it has the query, or a field that carries tokens",
-                ));
-            }
-            if let Some(name) = tainted
-                .iter()
-                .find(|name| sample.contains(&format!("var({name})")))
-            {
-                return Some((
-                    format!("%[var({name})]"),
-                    "the variable was made of the URL with its query",
-                ));
-            }
-            continue;
-        }
-        let name: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
-        match name.as_str() {
-            "r" => return Some(("%r".into(), "it is the whole request line, with the query")),
-            "HU" => return Some(("%HU".into(), "it is the URL with its query")),
-            "HQ" => return Some(("%HQ".into(), "it is the query")),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The sample of an expression that has the query, or carries tokens.
-fn fetch(expression: &str) -> Option<&'static str> {
-    const WHOLE: [&str; 12] = [
-        "query",
-        "url",
-        "pathq",
-        "baseq",
-        "capture.req.uri",
-        "urlp",
-        "url_param",
-        "req.body",
-        "req.hdr(referer",
-        "req.hdr(authorization",
-        "req.cook",
-        "path_qs",
-    ];
-    let text = expression.to_ascii_lowercase().replace(['"', '\''], "");
-    WHOLE.into_iter().find(|name| {
-        text.match_indices(name).any(|(at, _)| {
-            let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_.".contains(letter);
-            let before = text.get(..at).and_then(|it| it.chars().next_back());
-            let behind = text
-                .get(at.saturating_add(name.len())..)
-                .and_then(|it| it.chars().next());
-            let ends = name.contains('(') || !behind.is_some_and(is_part);
-            !before.is_some_and(is_part) && ends
-        })
-    })
-}
-
-/// What a rule does to the URL.
-fn url(line: &Line<'_>) -> Option<Finding> {
-    let word = |at: usize| line.words.get(at).map_or("", String::as_str);
-    let rest = line.words.get(2..).unwrap_or_default().join(" ");
+fn url(line: &Line<'_>, variables: &Variables) -> Option<Finding> {
+    let word = |at: usize| line.word(at);
+    let rest = line.rest(2);
     let found = |harm, why, fix| {
         let what = format!("{} {}", word(0), word(1));
         Some(finding(line, harm, what, why, fix))
@@ -285,9 +323,12 @@ fn url(line: &Line<'_>) -> Option<Finding> {
             )
         }
         ("http-request" | "http-response", "redirect") | ("redirect", _) => {
-            let text = line.words.join(" ");
-            let keeps =
-                text.contains(" scheme ") || text.contains(" prefix ") || fetch(&text).is_some();
+            let text = line.rest(0);
+            let is_leaking = matches!(variables.format(&text), Some(Leak::Found(..)));
+            let keeps = text.contains(" scheme ")
+                || text.contains(" prefix ")
+                || is_leaking
+                || fetch(&text).is_some();
             if !keeps || text.contains("drop-query") {
                 return None;
             }
@@ -299,32 +340,5 @@ fn url(line: &Line<'_>) -> Option<Finding> {
             )
         }
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_samples_with_a_query() {
-        for text in [
-            "query",
-            "url,lower",
-            "req.hdr(Referer)",
-            "capture.req.uri",
-            "urlp(access_token)",
-        ] {
-            assert!(fetch(text).is_some(), "{text}");
-        }
-        for text in [
-            "path",
-            "req.hdr(host)",
-            "url_ip",
-            "my_query",
-            "path,regsub('a','b')",
-        ] {
-            assert!(fetch(text).is_none(), "{text}");
-        }
     }
 }

@@ -34,10 +34,42 @@ pub(super) fn inspect(
         };
         directives.extend(reader.parse(path, text, 0));
     }
+    if !has_any(&directives, &RECOGNISED)
+        && let Some((path, _)) = texts.first()
+    {
+        let place = path.display();
+        let what = "no server, no location and no log is in it: not recognised as nginx's";
+        outcome.incomplete.push(format!("{place}: {what}"));
+    }
     let variables = Variables::of(&directives);
     logs::inspect(&directives, &variables, &mut outcome);
     urls::inspect(&directives, &variables, &mut outcome);
     outcome
+}
+
+/// Without any of these nothing can be said of a file.
+const RECOGNISED: [&str; 6] = [
+    "http",
+    "server",
+    "location",
+    "access_log",
+    "error_log",
+    "log_format",
+];
+
+fn has_any(directives: &[Directive], names: &[&str]) -> bool {
+    let mut found = false;
+    walk(directives, &mut |directive, _| {
+        found |= names.contains(&directive.name());
+    });
+    found
+}
+
+/// What is not HTTP has logs and variables of its own.
+fn is_foreign(around: &[&Directive]) -> bool {
+    around
+        .first()
+        .is_some_and(|outermost| matches!(outermost.name(), "stream" | "mail"))
 }
 
 /// A finding at a line of `directive`.

@@ -21,13 +21,14 @@ pub struct Report {
 impl Report {
     /// Of an outcome.
     #[must_use]
-    pub fn new(program: Program, outcome: Outcome) -> Self {
+    pub fn new(program: Option<Program>, outcome: Outcome) -> Self {
         Self {
             version: 1,
             program: match program {
-                Program::Nginx => "nginx",
-                Program::Haproxy => "haproxy",
-                Program::Caddy => "caddy",
+                Some(Program::Nginx) => "nginx",
+                Some(Program::Haproxy) => "haproxy",
+                Some(Program::Caddy) => "caddy",
+                None => "unknown",
             },
             findings: outcome.findings,
             incomplete: outcome.incomplete,

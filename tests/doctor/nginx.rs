@@ -70,6 +70,13 @@ fn logs() {
                 "1 $cookie_x in log_format f",
             ],
         ),
+    ];
+    check(Program::Nginx, rows);
+}
+
+#[test]
+fn error_logs() {
+    let rows: &[(&str, &str, &[&str])] = &[
         (
             "error log",
             "access_log off;\nerror_log /var/log/e.log;",
@@ -87,11 +94,151 @@ fn logs() {
         ),
         (
             "a relay",
-            "access_log off;\nerror_log syslog:server=unix:/run/x.sock error;",
+            "access_log off;\nerror_log syslog:server=unix:/run/tokenshim-relay/x.sock,nohostname error;",
             &[],
+        ),
+        (
+            "the system's socket is no relay",
+            "access_log off;\nerror_log syslog:server=unix:/dev/log info;\nerror_log syslog:server=unix:/run/systemd/journal/dev-log error;",
+            &["2 error_log at level info", "3 error_log at level error"],
+        ),
+        (
+            "all error logs of one level are written",
+            "access_log off;\nerror_log e1 error;\nerror_log e2 crit;",
+            &["2 error_log at level error"],
+        ),
+        (
+            "a socket that is gone is said at crit",
+            "server {\n access_log off;\n error_log e crit;\n location / { proxy_pass http://unix:/x.sock; }\n}",
+            &["3 error_log at level crit"],
+        ),
+        (
+            "the same by way of an upstream, and what is quiet enough",
+            "upstream u { server unix:/x.sock; }\nserver {\n access_log off;\n error_log e crit;\n error_log f emerg;\n}",
+            &["4 error_log at level crit"],
+        ),
+        (
+            "a location without its server",
+            "location / {\n access_log a combined;\n if ($x) {\n error_log e;\n }\n}",
+            &["2 access_log with `combined`", "4 error_log at level error"],
         ),
     ];
     check(Program::Nginx, rows);
+}
+
+/// A log format in use, beside what makes its variables.
+fn logged(format: &str, made: &str) -> String {
+    format!("http {{\nlog_format f '{format}';\naccess_log a f; error_log e crit;\n{made}\n}}")
+}
+
+#[test]
+fn captures() {
+    let rows: &[(&str, &str, &str, &[&str])] = &[
+        (
+            "a name in a condition",
+            "$full",
+            "server { if ($request_uri ~ \"^(?<full>.*)$\") { return 404; } }",
+            &["2 $full in log_format f"],
+        ),
+        (
+            "a number in a condition",
+            "$t",
+            "server { if ($args ~ \"(.*)\") { set $t $1; } }",
+            &["2 $t in log_format f"],
+        ),
+        (
+            "a number behind a condition",
+            "$t",
+            "server { if ( $args ~* (.*)) { return 404; } set $t $1; }",
+            &["2 $t in log_format f"],
+        ),
+        (
+            "the path alone, by its name and its number",
+            "$p $t",
+            "server { if ($request_uri ~ ^(?<p>[^?]*)) { set $t $1; } }",
+            &[],
+        ),
+        (
+            "a capture of a map, without the map's variable",
+            "$q",
+            "map $request_uri $m { default -; \"~(?<q>[[:print:]]+)\" $q; }",
+            &["2 $q in log_format f"],
+        ),
+        (
+            "of a location and a name, which have no query",
+            "$rest $sub",
+            "server { server_name ~^(?<sub>.+)$; location ~ ^/(?<rest>.*)$ { } }",
+            &[],
+        ),
+        (
+            "an answer of auth_request, geo and split_clients",
+            "$a $g $s",
+            "auth_request_set $a $upstream_http_x_a; geo $g { default 0; }\nsplit_clients $remote_addr $s { * a; }",
+            &[],
+        ),
+        (
+            "a format of the same name for streams",
+            "$request",
+            "}\nstream {\nlog_format f '$remote_addr';\n",
+            &["2 $request in log_format f"],
+        ),
+    ];
+    let texts: Vec<_> = rows
+        .iter()
+        .map(|(name, format, made, expected)| (*name, logged(format, made), *expected))
+        .collect();
+    let rows: Vec<_> = texts
+        .iter()
+        .map(|(name, text, expected)| (*name, text.as_str(), *expected))
+        .collect();
+    check(Program::Nginx, &rows);
+}
+
+#[test]
+fn what_cannot_be_told_is_incomplete() {
+    for (name, format, made) in [
+        ("njs", "$x", "js_set $x main.uri;"),
+        ("Perl", "$x", "perl_set $x 'sub { }';"),
+        (
+            "Lua",
+            "$x",
+            "server { set_by_lua_block $x { return ngx.var.request_uri } }",
+        ),
+        (
+            "by way of a map",
+            "$y",
+            "js_set $x main.uri; map $x $y { default $x; }",
+        ),
+        ("a capture of whatever came last", "$1", ""),
+    ] {
+        let outcome = super::inspect(Program::Nginx, &logged(format, made));
+        assert!(
+            outcome.incomplete[0].starts_with("/etc/x/main:2: what $"),
+            "{name}: {outcome:?}"
+        );
+    }
+    let text = "access_log off;\nerror_log syslog:server=unix:/run/x.sock info;";
+    let outcome = super::inspect(Program::Nginx, text);
+    assert!(
+        outcome.incomplete[0].starts_with("/etc/x/main:2: whether `tokenshim relay` listens"),
+        "{outcome:?}"
+    );
+}
+
+/// Each map is asked twice for the one before it: without a memory that would be 2^2000.
+#[test]
+fn a_long_chain_of_maps_is_read_in_time() {
+    let maps: Vec<String> = (1..2000)
+        .map(|n| format!("map $v{} $v{n} {{ default $v{}; }}\n", n - 1, n - 1))
+        .collect();
+    let text = logged(
+        "$v1999",
+        &format!("map $uri $v0 {{ default $args; }}\n{}", maps.concat()),
+    );
+    check(
+        Program::Nginx,
+        &[("chain", &text, &["2 $v1999 in log_format f"])],
+    );
 }
 
 /// A server whose logs are clean.
@@ -121,6 +268,30 @@ fn urls() {
             "but all that there is is",
             "location / {\n proxy_pass http://x$uri;\n}",
             &["3 proxy_pass with $uri"],
+        ),
+        (
+            "a location for administrators alone leaves the rest to /",
+            "location /_synapse/admin { deny all; }\nlocation / {\n proxy_pass http://127.0.0.1:8008/;\n rewrite ^/x /y;\n proxy_set_header Authorization \"Bearer $arg_access_token\";\n}",
+            &[
+                "4 proxy_pass with the path /",
+                "5 rewrite",
+                "6 proxy_set_header Authorization of $arg_access_token",
+            ],
+        ),
+        (
+            "so does one of them, but not the usual expression",
+            "location = /_matrix/x { }\nlocation ~ ^(/_matrix|/_synapse/client) { proxy_pass http://y; }\nlocation / { rewrite a b; }",
+            &[],
+        ),
+        (
+            "a redirect in a condition, beside a place of no interest",
+            "if ($host = a.org) {\n return 301 https://$host$request_uri;\n}\nlocation /.well-known/acme-challenge/ { root /x; }",
+            &["3 return with $request_uri"],
+        ),
+        (
+            "somebody's key is not repeated",
+            "location / {\n proxy_pass http://u/hook?key=FAKE-SECRET-0;\n}",
+            &["3 proxy_pass with the path /hook"],
         ),
         (
             "rewrite and set",
@@ -160,6 +331,23 @@ fn urls() {
         .map(|(name, text, expected)| (*name, text.as_str(), *expected))
         .collect();
     check(Program::Nginx, &rows);
+}
+
+#[test]
+fn urls_outside_of_servers() {
+    let rows: &[(&str, &str, &[&str])] = &[
+        (
+            "inherited by all servers",
+            "http {\n access_log off; error_log e crit;\n proxy_set_header Authorization \"Bearer $arg_access_token\";\n server { location / { proxy_pass http://u; } }\n}",
+            &["3 proxy_set_header Authorization of $arg_access_token"],
+        ),
+        (
+            "a part of a server",
+            "location / {\n proxy_pass http://x/;\n}",
+            &["2 proxy_pass with the path /"],
+        ),
+    ];
+    check(Program::Nginx, rows);
 }
 
 /// The recipe that people write.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::doctor::recognition;
+
 /// A line's words, with the lines in its block. The global options have no words.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
@@ -64,21 +66,36 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Block>, Broken> {
     if let Some((block, _)) = open.last() {
         return Err((block.line, "a block without its end"));
     }
-    // A file of one site needs no braces: its address is the first line.
-    let has_site = here
-        .iter()
-        .any(|block| block.opens && !block.name().starts_with('('));
-    let is_bare = !has_site
-        && here
-            .first()
-            .is_some_and(|first| !first.opens && first.name() != "import");
-    if is_bare {
-        let mut rest = here.split_off(1);
-        if let Some(site) = here.first_mut() {
-            site.inside.append(&mut rest);
-        }
-    }
     Ok(here)
+}
+
+/// A file of one site needs no braces: all behind its address is in it.
+pub(super) fn site_without_braces(mut here: Vec<Block>) -> Vec<Block> {
+    let is_address = |block: &&Block| {
+        // The global options have no name; snippets and imports may come before it.
+        !(block.words.is_empty() || block.name().starts_with('(') || block.name() == "import")
+    };
+    let Some(first) = here.iter().position(|block| is_address(&block)) else {
+        return here;
+    };
+    let rest = here.get(first..).unwrap_or_default();
+    // Several addresses of a site with braces, one in each line.
+    let mut head = rest
+        .iter()
+        .skip_while(|block| !block.opens && block.words.last().is_some_and(|it| it.ends_with(',')));
+    // What the environment puts there may be anything, and sites follow it.
+    let is_variable = rest.first().is_some_and(|it| it.name().starts_with("{$"))
+        && rest
+            .iter()
+            .any(|it| it.opens && !recognition::is_caddys(it.name()));
+    if is_variable || head.next().is_none_or(|block| block.opens) {
+        return here;
+    }
+    let mut inside = here.split_off(first.saturating_add(1));
+    if let Some(site) = here.last_mut() {
+        site.inside.append(&mut inside);
+    }
+    here
 }
 
 /// The words of each line that has some; a quoted word may hold line feeds.
@@ -229,6 +246,12 @@ mod tests {
                 "1:(2:debug) 4:a.org",
             ),
             ("one site without braces", "a.org\nlog\n", "1:a.org(2:log)"),
+            (
+                "its directives have braces",
+                "{\n d\n}\n:80\nlog {\n o\n}\nr\n",
+                "1:(2:d) 4::80(5:log(6:o) 8:r)",
+            ),
+            ("two addresses", "a,\nb {\n}\nc {\n}\n", "1:a, 2:b 4:c"),
             ("comments", "a { # b\n c#d e # f\n}", "1:a(2:c#d|e)"),
             (
                 "quotes",
@@ -240,7 +263,7 @@ mod tests {
             ("texts", "a {\n b <<X\n c }\n X d\n}", "1:a(2:b| c }\n|d)"),
         ];
         for (name, text, expected) in rows {
-            let blocks = parse(Path::new("f"), text).unwrap();
+            let blocks = site_without_braces(parse(Path::new("f"), text).unwrap());
             assert_eq!(shown(&blocks), expected, "{name}");
         }
     }

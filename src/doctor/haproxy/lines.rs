@@ -12,17 +12,33 @@ pub(super) struct Line<'t> {
     pub(super) words: Vec<String>,
 }
 
+impl Line<'_> {
+    /// The word at `at`; empty if there is none.
+    pub(super) fn word(&self, at: usize) -> &str {
+        self.words.get(at).map_or("", String::as_str)
+    }
+
+    /// All words from `at` on.
+    pub(super) fn rest(&self, at: usize) -> String {
+        self.words.get(at..).unwrap_or_default().join(" ")
+    }
+}
+
 /// A section: its first line, and those in it.
 #[derive(Debug)]
 pub(super) struct Section<'t> {
     pub(super) kind: String,
     pub(super) name: String,
+    /// File and line.
+    pub(super) place: (&'t PathBuf, usize),
+    /// It has no first line: the text is a part of some section.
+    pub(super) is_part: bool,
     /// The `defaults` named by `from`.
     pub(super) from: Option<String>,
     pub(super) lines: Vec<Line<'t>>,
 }
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 20] = [
     "global",
     "defaults",
     "frontend",
@@ -39,6 +55,10 @@ const SECTIONS: [&str; 16] = [
     "log-forward",
     "crt-list",
     "fcgi-app",
+    "log-profile",
+    "crt-store",
+    "traces",
+    "acme",
 ];
 
 /// All sections of all files, in their order.
@@ -55,12 +75,14 @@ pub(super) fn sections<'t>(
                 continue;
             };
             let Some(first) = words.first() else { continue };
-            let begins = SECTIONS.contains(&first.as_str()) && !line.starts_with([' ', '\t']);
-            if begins {
+            // Blanks in front of it mean nothing to HAProxy.
+            if SECTIONS.contains(&first.as_str()) {
                 let from = words.iter().position(|word| word == "from");
                 sections.push(Section {
                     kind: first.clone(),
                     name: words.get(1).cloned().unwrap_or_default(),
+                    place: (file, number),
+                    is_part: false,
                     from: from.and_then(|at| words.get(at.saturating_add(1)).cloned()),
                     lines: Vec::new(),
                 });
@@ -77,6 +99,8 @@ pub(super) fn sections<'t>(
                 None => sections.push(Section {
                     kind: "frontend".into(),
                     name: String::new(),
+                    place: (file, number),
+                    is_part: true,
                     from: None,
                     lines: vec![line],
                 }),

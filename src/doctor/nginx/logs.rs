@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Outcome, finding,
+    Outcome, finding, is_foreign,
     tree::Directive,
     variables::{Taint, Variables, names},
     walk,
@@ -17,21 +17,29 @@ const FIX: &str = "log the path without the query, and no Referer: `tokenshim em
 struct Scope<'d> {
     access: &'d [Directive],
     has_access: bool,
-    error: Option<&'d Directive>,
+    error: &'d [Directive],
+    has_error: bool,
 }
 
-pub(super) fn inspect(directives: &[Directive], variables: &Variables<'_>, outcome: &mut Outcome) {
+pub(super) fn inspect(directives: &[Directive], variables: &Variables, outcome: &mut Outcome) {
     let mut formats = Vec::new();
-    walk(directives, &mut |directive, _| {
+    let mut has_socket = false;
+    walk(directives, &mut |directive, around| {
+        if is_foreign(around) {
+            return;
+        }
         if directive.name() == "log_format" {
             formats.push(directive);
         }
+        has_socket |= is_socket(directive);
     });
     let mut judge = Judge {
         formats,
+        has_socket,
         variables,
         outcome,
         judged: BTreeSet::new(),
+        looked_at: BTreeSet::new(),
     };
     let has_http = directives.iter().any(|it| it.name() == "http");
     let mut servers = 0_usize;
@@ -49,11 +57,24 @@ pub(super) fn inspect(directives: &[Directive], variables: &Variables<'_>, outco
             _ => {}
         }
     }
-    // A part of the http block without a server: what it says is for all of them.
+    // A part of the http block, or of a server: what it says is for all of them.
     if !has_http && servers == 0 {
         judge.access_of(outermost);
         judge.error_of(outermost);
+        for directive in directives.iter().filter(|it| !is_foreign(&[it])) {
+            judge.blocks(directive);
+        }
     }
+}
+
+/// Whether requests go to a unix socket, which may be gone.
+fn is_socket(directive: &Directive) -> bool {
+    let is_target = directive.name().ends_with("_pass") || directive.name() == "server";
+    is_target
+        && directive
+            .arguments()
+            .iter()
+            .any(|word| word.text.contains("unix:"))
 }
 
 impl<'d> Scope<'d> {
@@ -62,20 +83,24 @@ impl<'d> Scope<'d> {
             self.access = block;
             self.has_access = true;
         }
-        self.error = block
-            .iter()
-            .rfind(|it| it.name() == "error_log")
-            .or(self.error);
+        if block.iter().any(|it| it.name() == "error_log") {
+            self.error = block;
+            self.has_error = true;
+        }
         self
     }
 }
 
 struct Judge<'j, 'd> {
     formats: Vec<&'d Directive>,
-    variables: &'j Variables<'d>,
+    /// Whether an upstream is a unix socket: that it is gone is said at `crit`.
+    has_socket: bool,
+    variables: &'j Variables,
     outcome: &'j mut Outcome,
     /// By the address of the directive: a line is judged once, however many use it.
     judged: BTreeSet<usize>,
+    /// Blocks whose logs were judged, which thousands of servers may inherit.
+    looked_at: BTreeSet<(usize, &'static str)>,
 }
 
 impl<'d> Judge<'_, 'd> {
@@ -112,7 +137,7 @@ impl<'d> Judge<'_, 'd> {
                 ),
             );
         }
-        if scope.error.is_some() {
+        if scope.has_error {
             self.error_of(scope);
         } else {
             self.outcome.findings.push(
@@ -125,7 +150,14 @@ impl<'d> Judge<'_, 'd> {
                 .because(ERRORS, ERRORS_FIX),
             );
         }
-        walk(server.inside(), &mut |block, _| {
+        for directive in server.inside() {
+            self.blocks(directive);
+        }
+    }
+
+    /// What a block and those in it say for themselves.
+    fn blocks(&mut self, directive: &'d Directive) {
+        walk(std::slice::from_ref(directive), &mut |block, _| {
             if block.block.is_some() {
                 let own = Scope::default().inside(block.inside());
                 self.access_of(own);
@@ -135,11 +167,19 @@ impl<'d> Judge<'_, 'd> {
     }
 
     fn access_of(&mut self, scope: Scope<'d>) {
-        for access in scope.access.iter().filter(|it| it.name() == "access_log") {
+        for access in self.new_in(scope.access, "access_log") {
             if access.word(1) != "off" && self.is_new(access) {
                 self.access(access);
             }
         }
+    }
+
+    /// The directives of that name, the first time that the block is looked at.
+    fn new_in(&mut self, block: &'d [Directive], name: &'static str) -> Vec<&'d Directive> {
+        if !self.looked_at.insert((block.as_ptr().addr(), name)) {
+            return Vec::new();
+        }
+        block.iter().filter(|it| it.name() == name).collect()
     }
 
     fn is_new(&mut self, directive: &Directive) -> bool {
@@ -179,6 +219,14 @@ impl<'d> Judge<'_, 'd> {
                 let Some(taint) = self.variables.of_name(name) else {
                     continue;
                 };
+                if let Taint::Unknown(source) = &taint {
+                    self.outcome.incomplete.push(format!(
+                        "{}:{}: what ${source} holds is not known, and log_format {} writes ${name}",
+                        format.file.display(),
+                        word.line,
+                        format.word(1)
+                    ));
+                }
                 let before = word.text.get(..at).unwrap_or_default();
                 let line = word.line.saturating_add(before.matches('\n').count());
                 let what = format!("${name} in log_format {}", format.word(1));
@@ -190,6 +238,7 @@ impl<'d> Judge<'_, 'd> {
                     Taint::Whole(source) => {
                         format!("it is made of ${source}, and access_log in {used} writes it")
                     }
+                    Taint::Unknown(_) => continue,
                     Taint::Masked(source, map) => format!(
                         "the map in line {map} takes the token out of ${source} by an expression: \
                          another spelling of the name, a second token or a nested URL passes it by"
@@ -202,27 +251,58 @@ impl<'d> Judge<'_, 'd> {
     }
 
     fn error_of(&mut self, scope: Scope<'d>) {
-        let Some(error) = scope.error else { return };
+        // nginx writes into all that stand at one level.
+        for error in self.new_in(scope.error, "error_log") {
+            if self.is_new(error) {
+                self.error(error);
+            }
+        }
+    }
+
+    fn error(&mut self, error: &Directive) {
         let (target, level) = (error.word(1), error.word(2));
-        let is_quiet = matches!(level, "crit" | "alert" | "emerg");
-        let is_relayed = target.starts_with("syslog:server=unix:");
-        if is_quiet || is_relayed || target == "/dev/null" || !self.is_new(error) {
+        let is_quiet = match level {
+            "alert" | "emerg" => true,
+            "crit" => !self.has_socket,
+            _ => false,
+        };
+        if is_quiet || target == "/dev/null" {
             return;
         }
+        if let Some(socket) = target.strip_prefix("syslog:server=unix:") {
+            let socket = socket.split(',').next().unwrap_or(socket);
+            let socket = socket.strip_prefix("/var").unwrap_or(socket);
+            if socket.starts_with("/run/tokenshim") {
+                return;
+            }
+            let is_system = socket == "/dev/log" || socket.starts_with("/run/systemd/");
+            if !is_system {
+                self.outcome.incomplete.push(format!(
+                    "{}:{}: whether `tokenshim relay` listens at {socket} is not known; \
+                     otherwise error_log writes tokens there",
+                    error.file.display(),
+                    error.line()
+                ));
+                return;
+            }
+        }
         let level = if level.is_empty() { "error" } else { level };
-        self.outcome.findings.push(
-            finding(
-                error,
-                error.line(),
-                Harm::Logs,
-                format!("error_log at level {level}"),
-            )
-            .because(ERRORS, ERRORS_FIX),
-        );
+        let what = format!("error_log at level {level}");
+        let (why, fix) = if level == "crit" {
+            (SOCKET, SOCKET_FIX)
+        } else {
+            (ERRORS, ERRORS_FIX)
+        };
+        let found = finding(error, error.line(), Harm::Logs, what).because(why, fix);
+        self.outcome.findings.push(found);
     }
 }
 
 const ERRORS: &str = "nginx writes the whole request line and the Referer into the lines of daily \
                       errors (upstream away, limit_req), and no setting takes them out";
-const ERRORS_FIX: &str = "let it go through `tokenshim relay` (error_log syslog:server=unix:…), or \
-                          raise its level to crit";
+const ERRORS_FIX: &str = "let it go through `tokenshim relay` (error_log \
+                          syslog:server=unix:/run/tokenshim-relay/…), or raise its level to crit";
+const SOCKET: &str = "an upstream is a unix socket; while it is not there, nginx writes the whole \
+                      request line of each request at this level";
+const SOCKET_FIX: &str = "let it go through `tokenshim relay` (error_log \
+                          syslog:server=unix:/run/tokenshim-relay/…), or raise its level to emerg";

@@ -41,6 +41,14 @@ pub(super) fn capture<'r>(regex: &'r str, wanted: &str) -> Option<&'r str> {
     })
 }
 
+/// The names of its captures.
+pub(super) fn names(regex: &str) -> impl Iterator<Item = &str> {
+    plain(regex).filter_map(|(at, byte)| {
+        let behind = regex.get(at.saturating_add(1)..)?;
+        (byte == b'(').then(|| group_name(behind)).flatten()
+    })
+}
+
 fn group_name(behind: &str) -> Option<&str> {
     let rest = ["?<", "?P<", "?'"]
         .iter()
@@ -90,38 +98,14 @@ pub(super) fn may_hold_query(part: &str) -> bool {
         match letter {
             '.' => return true,
             '\\' => match letters.next() {
-                Some('?' | 'S' | 'W' | 'D' | 'N' | 'x' | 'Q' | 'X') | None => return true,
-                Some(_) => {}
+                Some(plain) if "dwshvbBAzZGtnrfea".contains(plain) => {}
+                Some(plain) if plain.is_ascii_punctuation() && plain != '?' => {}
+                Some(_) | None => return true,
             },
             '[' => {
                 let is_not = letters.next_if_eq(&'^').is_some();
-                let mut has = false;
-                let mut is_first = true;
-                loop {
-                    match letters.next() {
-                        None => return true,
-                        Some(']') if !is_first => break,
-                        Some('?') => has = true,
-                        Some('\\') => match letters.next() {
-                            Some('?') => has = true,
-                            Some('S' | 'W' | 'D') if !is_not => return true,
-                            _ => {}
-                        },
-                        // `!-~` has it in its middle.
-                        Some('-')
-                            if letters.peek().is_some_and(|it| *it > '?')
-                                && !is_not
-                                && !is_first =>
-                        {
-                            if !letters.peek().is_some_and(char::is_ascii_alphabetic) {
-                                return true;
-                            }
-                        }
-                        Some(_) => {}
-                    }
-                    is_first = false;
-                }
-                if has != is_not {
+                let has = class(&mut letters);
+                if has == Has::Perhaps || (has == Has::Yes) != is_not {
                     return true;
                 }
             }
@@ -130,6 +114,81 @@ pub(super) fn may_hold_query(part: &str) -> bool {
         }
     }
     false
+}
+
+/// Whether a question mark is in a class.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Has {
+    No,
+    Perhaps,
+    Yes,
+}
+
+/// Reads a class up to its end.
+fn class(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Has {
+    let mut has = Has::No;
+    let mut is_first = true;
+    // What a range may begin with.
+    let mut low: Option<char> = None;
+    loop {
+        let item = match letters.next() {
+            None => return Has::Perhaps,
+            Some(']') if !is_first => return has,
+            Some('[') if letters.peek() == Some(&':') => {
+                has = has.max(named(letters));
+                None
+            }
+            Some('-') if low.is_some() && letters.peek().is_some_and(|it| *it != ']') => {
+                match (low, letters.next()) {
+                    (Some(low), Some(high)) if high != '\\' => {
+                        if (low..=high).contains(&'?') {
+                            has = Has::Yes;
+                        }
+                    }
+                    // An escape: of what it stands for nothing is known here.
+                    _ => has = has.max(Has::Perhaps),
+                }
+                None
+            }
+            Some('\\') => match letters.next() {
+                Some('S' | 'W' | 'D' | 'H' | 'V' | 'N') => {
+                    has = Has::Yes;
+                    None
+                }
+                Some('d' | 'w' | 's' | 'h' | 'v' | 't' | 'n' | 'r' | 'f') => None,
+                Some(plain) if plain.is_ascii_punctuation() => Some(plain),
+                Some(_) | None => {
+                    has = has.max(Has::Perhaps);
+                    None
+                }
+            },
+            Some(plain) => Some(plain),
+        };
+        if item == Some('?') {
+            has = Has::Yes;
+        }
+        low = item;
+        is_first = false;
+    }
+}
+
+/// `[:alpha:]` and its like, up to its end.
+fn named(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Has {
+    letters.next();
+    let mut name = String::new();
+    while let Some(letter) = letters.next_if(|it| *it != ':') {
+        name.push(letter);
+    }
+    letters.next();
+    if letters.next_if_eq(&']').is_none() {
+        return Has::Perhaps;
+    }
+    match name.as_str() {
+        "alnum" | "alpha" | "blank" | "cntrl" | "digit" | "lower" | "space" | "upper" | "word"
+        | "xdigit" => Has::No,
+        "ascii" | "graph" | "print" | "punct" => Has::Yes,
+        _ => Has::Perhaps,
+    }
 }
 
 /// Whether an expression matches everything: `^` and as much as there is up to a `?`.
@@ -185,6 +244,17 @@ mod tests {
             (r"\S+", true),
             ("[?]", true),
             ("[!-~]", true),
+            ("[!-z]+", true),
+            ("[A-Za-z0-9_-]+", false),
+            ("[[:print:]]+", true),
+            ("[[:alnum:]_]+", false),
+            ("[^[:space:]]+", true),
+            ("[^[:print:]]+", false),
+            (r"\H+", true),
+            (r"[\x21-\x7e]", true),
+            (r"[^\x3f]", true),
+            (r"(a)\1", true),
+            (r"[\w.~-]+", false),
             ("[", true),
         ];
         for (part, expected) in rows {

@@ -71,8 +71,9 @@ impl Reader<'_> {
     }
 
     fn build(&mut self, file: &Path, tokens: Vec<tokens::Placed>, depth: usize) -> Vec<Directive> {
-        // The blocks that are open, outermost first, each with the words in front of it.
-        let mut open: Vec<(Vec<Word>, Vec<Directive>)> = Vec::new();
+        // The blocks that are open, outermost first, each with the words in front of it,
+        // what stands outside, and the line of its brace.
+        let mut open: Vec<(Vec<Word>, Vec<Directive>, usize)> = Vec::new();
         let mut here: Vec<Directive> = Vec::new();
         let mut words: Vec<Word> = Vec::new();
         for (token, line) in tokens {
@@ -96,14 +97,14 @@ impl Reader<'_> {
                     break;
                 }
                 Token::Open => {
-                    open.push((std::mem::take(&mut words), std::mem::take(&mut here)));
+                    open.push((std::mem::take(&mut words), std::mem::take(&mut here), line));
                 }
                 Token::Close => {
                     if !words.is_empty() {
                         self.complain(file, line, "a directive without its semicolon");
                         words.clear();
                     }
-                    let Some((words, outside)) = open.pop() else {
+                    let Some((words, outside, _)) = open.pop() else {
                         self.complain(file, line, "a brace closes nothing");
                         continue;
                     };
@@ -117,11 +118,12 @@ impl Reader<'_> {
             }
         }
         if !words.is_empty() || !open.is_empty() {
-            let line = words.first().map_or(0, |word| word.line);
+            let brace = open.last().map_or(0, |(_, _, line)| *line);
+            let line = words.first().map_or(brace, |word| word.line);
             self.complain(file, line, "ends in the middle of a directive or block");
         }
         // What is there is looked at all the same.
-        while let Some((words, mut outside)) = open.pop() {
+        while let Some((words, mut outside, _)) = open.pop() {
             outside.push(Directive {
                 words,
                 file: file.to_owned(),

@@ -18,64 +18,74 @@ const REBUILT: &str = "nginx then makes the URL anew of the decoded path: %2F be
                        slashes one, and `..` is resolved, so that room ids, state keys and \
                        signatures break";
 
-pub(super) fn inspect(directives: &[Directive], variables: &Variables<'_>, outcome: &mut Outcome) {
-    let servers = directives.iter().flat_map(|directive| {
-        let inside = directive.inside().iter();
-        std::iter::once(directive)
-            .chain(inside.filter(|_| directive.name() == "http"))
-            .filter(|it| it.name() == "server")
-    });
+pub(super) fn inspect(directives: &[Directive], variables: &Variables, outcome: &mut Outcome) {
+    let mut servers = directives
+        .iter()
+        .flat_map(|directive| {
+            let inside = directive.inside().iter();
+            std::iter::once(directive)
+                .chain(inside.filter(|_| directive.name() == "http"))
+                .filter(|it| it.name() == "server")
+        })
+        .peekable();
     let mut judge = Judge { variables, outcome };
+    if servers.peek().is_none() {
+        // Part of a server.
+        judge.server(directives);
+    }
     for server in servers {
-        judge.server(server);
+        judge.server(server.inside());
+    }
+    // What servers take over from around them.
+    for http in directives.iter().filter(|it| it.name() == "http") {
+        let fields = http.inside().iter();
+        judge.rules(fields.filter(|it| it.name() == "proxy_set_header"));
     }
 }
 
-struct Judge<'j, 'd> {
-    variables: &'j Variables<'d>,
+struct Judge<'j> {
+    variables: &'j Variables,
     outcome: &'j mut Outcome,
 }
 
-impl Judge<'_, '_> {
-    fn server(&mut self, server: &Directive) {
+impl Judge<'_> {
+    fn server(&mut self, server: &[Directive]) {
         let mut places = Vec::new();
         locations(server, &mut places);
-        let has_own = places.iter().any(|place| names_matrix(place));
-        let is_meant = |place: &&Directive| {
-            if has_own {
-                names_matrix(place)
-            } else {
-                may_take_all(place)
-            }
-        };
+        let has_own = places.iter().any(|place| takes_matrix(place));
+        let is_meant =
+            |place: &&Directive| names_matrix(place) || (!has_own && may_take_all(place));
         let meant: Vec<_> = places.iter().copied().filter(is_meant).collect();
+        // It may still send everything somewhere else.
+        self.answers(server);
         if meant.is_empty() && !places.is_empty() {
-            // It may still send everything somewhere else.
-            self.answers(server);
             return;
         }
-        self.block(server);
+        self.rules(server.iter());
         for place in meant {
-            self.block(place);
+            self.rules(place.inside().iter());
+            self.answers(place.inside());
         }
     }
 
     /// The directives of a block, and of the conditions in it.
-    fn block(&mut self, block: &Directive) {
-        for directive in block.inside() {
+    fn rules<'d>(&mut self, block: impl Iterator<Item = &'d Directive>) {
+        for directive in block {
             if let Some(found) = self.judge(directive) {
                 self.outcome.findings.push(found);
             }
             if directive.name() == "if" {
-                self.block(directive);
+                self.rules(directive.inside().iter());
             }
         }
-        self.answers(block);
     }
 
     /// What is sent back.
-    fn answers(&mut self, block: &Directive) {
-        for directive in block.inside() {
+    fn answers(&mut self, block: &[Directive]) {
+        for directive in block {
+            if directive.name() == "if" {
+                self.answers(directive.inside());
+            }
             let target = match directive.name() {
                 "return" => directive.word(2),
                 "rewrite" if matches!(directive.word(3), "redirect" | "permanent") => {
@@ -94,7 +104,7 @@ impl Judge<'_, '_> {
             let target = if code.contains("://") { code } else { target };
             if is_redirect
                 && let Some(Taint::Whole(name) | Taint::Masked(name, _)) =
-                    self.variables.taint(target)
+                    self.variables.of_text(target)
             {
                 let what = format!("{} with ${name}", directive.name());
                 self.outcome.findings.push(
@@ -147,13 +157,13 @@ const LIFTED: &str = "nginx takes the first of several, in any case of letters, 
                       it: an encoded token fails, an encoded name is not found, and the URL keeps it";
 
 /// All locations of a server, also those within others.
-fn locations<'d>(block: &'d Directive, found: &mut Vec<&'d Directive>) {
-    for directive in block.inside() {
+fn locations<'d>(block: &'d [Directive], found: &mut Vec<&'d Directive>) {
+    for directive in block {
         if directive.name() == "location" {
             found.push(directive);
         }
         if matches!(directive.name(), "location" | "if") {
-            locations(directive, found);
+            locations(directive.inside(), found);
         }
     }
 }
@@ -163,6 +173,18 @@ fn names_matrix(location: &Directive) -> bool {
         .arguments()
         .iter()
         .any(|word| word.text.contains("_matrix") || word.text.contains("_synapse"))
+}
+
+/// Whether it takes all Matrix requests, so that none is left for `/`.
+fn takes_matrix(location: &Directive) -> bool {
+    let words = location.arguments();
+    let is_exact = words.first().is_some_and(|word| word.text == "=");
+    let pattern = words.last().map_or("", |word| word.text.as_str());
+    !is_exact
+        && pattern.split_once("_matrix").is_some_and(|(_, rest)| {
+            let rest = rest.strip_prefix('/').unwrap_or(rest);
+            rest.is_empty() || rest.starts_with([')', '|', '(', '$', '.', '?'])
+        })
 }
 
 /// Whether it may be what a Matrix request comes to where no location is named for it.
@@ -200,7 +222,9 @@ fn passed(target: &str) -> Option<String> {
         None => rest.find('/').and_then(|at| rest.get(at..)),
     }?;
     let is_raw = path.starts_with("$request_uri");
-    (!path.is_empty() && !is_raw).then(|| format!("proxy_pass with the path {path}"))
+    // What is behind it may be somebody's key.
+    let shown = path.split('?').next().unwrap_or(path);
+    (!path.is_empty() && !is_raw).then(|| format!("proxy_pass with the path {shown}"))
 }
 
 #[cfg(test)]
