@@ -6,6 +6,7 @@ import json
 import secrets
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -74,6 +75,18 @@ def requests(token: str) -> Iterator[bytes]:
     yield from (head(method, TARGETS["plain"]) for method in METHODS)
 
 
+def broken(token: str) -> Iterator[bytes]:
+    """Request lines that no parser takes apart as it was meant."""
+    fields = "Host: localhost\r\nUser-Agent: broken\r\nConnection: close\r\n\r\n"
+    for line in (
+        "/p?access_token=<T> HTTP/1.1",
+        "GET /p HTTP/1.1?access_token=<T>",
+        "GET x?access_token=<T> HTTP/1.1",
+        "access_token=<T> /p HTTP/1.1",
+    ):
+        yield f"{line}\r\n{fields}".replace("<T>", token).encode()
+
+
 def send(port: int, request: bytes) -> bytes:
     """All that comes back; who refuses may do so before the end."""
     received = b""
@@ -111,12 +124,14 @@ def test_every_token_is_sent() -> None:
 def test_no_spelling_gets_into_the_log(
     program: str, origin: Origin, tmp_path: Path, afterwards: ExitStack
 ) -> None:
-    """With an upstream that answers, and with one that is away."""
+    """With an upstream that answers, with one that is away, and with one that says nothing."""
     token = f"FAKEcanarySECRET{secrets.token_hex(8)}"
-    for name, upstream in (("there", origin.port), ("away", free_port())):
+    for name, upstream in (("there", origin.port), ("away", free_port()), ("mute", mute(afterwards))):
         (tmp_path / name).mkdir()
         hop = hops.PROGRAMS[program](tmp_path / name, upstream, emitted(program))
         afterwards.callback(hop.stop)
+        for request in broken(token):
+            send(hop.port, request)
         answers = [send(hop.port, request) for request in requests(token)]
         assert all(answer.startswith(b"HTTP/1.") for answer in answers)
         if name == "there":
@@ -129,6 +144,42 @@ def test_no_spelling_gets_into_the_log(
         wait_until(f"{program}'s log", lambda shown=shown: shown() >= len(TARGETS) - 6, 20)  # type: ignore[misc]
         hop.stop()
         assert judge.findings(hop.content(), {token}) == []
+
+
+def mute(afterwards: ExitStack) -> int:
+    """The port of an upstream that closes each connection."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    afterwards.callback(listener.close)
+
+    def serve() -> None:
+        try:
+            while True:
+                connection, _ = listener.accept()
+                connection.recv(1 << 16)
+                connection.close()
+        except OSError:
+            return
+
+    threading.Thread(target=serve, daemon=True).start()
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def test_captures_above_the_haproxy_text(origin: Origin, tmp_path: Path, afterwards: ExitStack) -> None:
+    """Captured fields have numbers, and those of others come first."""
+    token = f"FAKEcanarySECRET{secrets.token_hex(8)}"
+    logging = "    capture request header Referer len 100\n" + emitted("haproxy")
+    hop = hops.haproxy(tmp_path, origin.port, logging)
+    afterwards.callback(hop.stop)
+    for request in requests(token):
+        send(hop.port, request)
+
+    def shown() -> bool:
+        return b"spelling" in hop.access_logs[0].read_bytes()
+
+    wait_until("HAProxy's log", shown, 20)
+    hop.stop()
+    assert judge.findings(hop.content(), {token}) == []
 
 
 @pytest.mark.parametrize("program", hops.PROGRAMS)
