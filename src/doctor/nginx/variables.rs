@@ -2,7 +2,7 @@
 
 mod known;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use self::known::{is_harmless, is_known};
 use super::{is_foreign, regex, tree::Directive, walk};
@@ -64,7 +64,8 @@ enum Making<'d> {
     Constant,
 }
 
-type Made<'d> = HashMap<String, Vec<Making<'d>>>;
+/// In the order of names: which of two sources is named must not change from run to run.
+type Made<'d> = BTreeMap<String, Vec<Making<'d>>>;
 
 impl Variables {
     /// Looks at each variable again when one that it is made of got worse: time is about
