@@ -39,6 +39,8 @@ struct Found<'l> {
     record: Record<'l>,
     /// Whether the target is known as it was sent, which the server's own idea of it is not.
     is_target_sent: bool,
+    /// Of another: whether it has a query, and its length.
+    target_weight: (bool, usize),
     query: Option<Part<'l>>,
     message: Option<Range<usize>>,
     mark: Option<Mark>,
@@ -75,10 +77,9 @@ impl<'l> Found<'l> {
             Key::Method => record.method = part(line, span, Escape::Backslash),
             Key::Target => {
                 // The one with a query says more than any path, however that is written.
-                let weight = |raw: &[u8]| (memchr::memchr(b'?', raw).is_some(), raw.len());
-                let known = record.target.as_ref().map(|part| part.span.clone());
-                let known = known.map_or((false, 0), |span| weight(start.text(&span)));
-                if !self.is_target_sent && weight(raw) > known {
+                let weight = (memchr::memchr(b'?', raw).is_some(), raw.len());
+                if !self.is_target_sent && weight > self.target_weight {
+                    self.target_weight = weight;
                     record.target = request::target(line, span, Escape::Backslash);
                 }
             }

@@ -106,10 +106,13 @@ impl<'s> Eye<'s> {
             };
             self.line(&mut place, text, &mut next, &(0..text.len()), None);
         }
+        let (mut number, mut behind) = (0_u64, 0);
         for (at, message) in journal::arrays(block) {
             let whole = line_around(block, at);
             let mut place = || {
-                let line = first_line().saturating_add(count(block, 0..whole.start));
+                number = number.saturating_add(count(block, behind..whole.start));
+                behind = whole.start;
+                let line = first_line().saturating_add(number);
                 Place { input, line }
             };
             let entry = block.get(whole.clone()).unwrap_or_default();

@@ -14,6 +14,8 @@ const LOCAL: usize = 26;
 /// `2026-11-22T09:02:38+00:00`.
 const ISO: usize = 25;
 const STATUS: usize = 3;
+/// No address, number or method is longer.
+const LONGEST: usize = 64;
 
 /// The length that every value of a meaning has.
 pub(super) fn width(meaning: Meaning) -> Option<usize> {
@@ -40,7 +42,12 @@ pub(super) fn fits(meaning: Meaning, text: &[u8], clock: &Clock) -> bool {
 
 /// The length of a value at the start of `text`, if its meaning tells that.
 pub(super) fn length(meaning: Meaning, text: &[u8], literal: &[u8]) -> Option<usize> {
-    let run = |is_part: fn(u8) -> bool| text.iter().take_while(|byte| is_part(**byte)).count();
+    let run = |is_part: fn(u8) -> bool| {
+        text.iter()
+            .take(LONGEST)
+            .take_while(|byte| is_part(**byte))
+            .count()
+    };
     let length = match meaning {
         Meaning::Epoch => run(is_of_number),
         Meaning::Method => run(is_of_method),
@@ -83,8 +90,13 @@ pub(super) fn may_begin(meaning: Meaning, text: &[u8], literal: &[u8], clock: &C
 
 /// Whether such a value, with `before` in front of it, can end where `text` does.
 pub(super) fn may_end(meaning: Meaning, text: &[u8], before: &[u8], clock: &Clock) -> bool {
-    let run =
-        |is_part: fn(u8) -> bool| text.iter().rev().take_while(|byte| is_part(**byte)).count();
+    let run = |is_part: fn(u8) -> bool| {
+        text.iter()
+            .rev()
+            .take(LONGEST)
+            .take_while(|byte| is_part(**byte))
+            .count()
+    };
     let length = match meaning {
         Meaning::Epoch => run(is_of_number),
         Meaning::Method => run(is_of_method),
