@@ -14,7 +14,7 @@
 mod engine;
 mod http2;
 
-use engine::{End, Shim, Upstream, until};
+use engine::{End, Shim, Upstream, response, until};
 use http2::{
     encoder::{Encoder, Spelling},
     raw,
@@ -171,4 +171,120 @@ fn h2_does_not_repeat_what_clients_send() {
     let diagnostics = shim.diagnostics();
     assert!(!diagnostics.contains("CANARY"), "{diagnostics}");
     assert!(!diagnostics.contains(" h2::"), "{diagnostics}");
+}
+
+/// A connection whose windows are as we say: they count once our settings are agreed to.
+fn open(shim: &Shim) -> End {
+    let mut end = shim.connect();
+    end.send([PREFACE, &raw::frame(raw::SETTINGS, 0, 0, b"")].concat());
+    let head = end.exactly(9);
+    assert_eq!(head[3], raw::SETTINGS);
+    end.exactly(head[2].into());
+    end.send(raw::frame(raw::SETTINGS, 1, 0, b""));
+    end
+}
+
+/// The next frame of a stream, or of the connection's end.
+fn next_frame(end: &mut End) -> raw::Frame {
+    loop {
+        let head = end.exactly(9);
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let frame = raw::Frame {
+            kind: head[3],
+            flags: head[4],
+            stream: u32::from_be_bytes(head[5..9].try_into().unwrap()),
+            payload: end.exactly(length),
+        };
+        if matches!(
+            frame.kind,
+            raw::DATA | raw::HEADERS | raw::RST_STREAM | raw::GOAWAY
+        ) {
+            return frame;
+        }
+    }
+}
+
+/// Begins an upload and reads the answer to its last byte.
+fn begin_upload(end: &mut End, stream: u32, path: &[u8], length: usize) -> Vec<u8> {
+    let block = raw::block(&[
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":authority", b"h"),
+        (b":path", path),
+        (b"content-length", length.to_string().as_bytes()),
+    ]);
+    end.send(raw::frame(raw::HEADERS, raw::END_HEADERS, stream, &block));
+    let mut body = Vec::new();
+    loop {
+        let frame = next_frame(end);
+        assert_eq!(frame.stream, stream, "{frame:?}");
+        assert_ne!(frame.kind, raw::RST_STREAM, "{}", frame.code());
+        if frame.kind == raw::DATA {
+            body.extend(frame.payload);
+        }
+        if frame.flags & raw::END_STREAM != 0 {
+            return body;
+        }
+    }
+}
+
+/// curl drops an answer right behind which its upload is reset.
+#[test]
+fn early_answers_to_uploads_can_be_read() {
+    const LENGTH: usize = 320_000;
+    let upstream = Upstream::start(|mut end| {
+        if end.request_head().is_some() {
+            let _ = end.try_send(response("413 Content Too Large", "theirs"));
+        }
+    });
+    let limits = "[limits]\nbody_size = \"1MiB\"\n";
+    let shim = Shim::start(&upstream, &(limits.to_owned() + CONFIG));
+    let mut end = open(&shim);
+    let cases: [(&str, &[u8], usize, &str, u32); 3] = [
+        (
+            "no token: ours",
+            b"/_matrix/media/v3/upload",
+            LENGTH,
+            "M_MISSING_TOKEN",
+            1,
+        ),
+        ("too large: ours", b"/large", 2 << 20, "M_TOO_LARGE", 5),
+        ("the upstream's", b"/theirs", LENGTH, "theirs", 9),
+    ];
+    for (name, path, length, text, stream) in cases {
+        let body = begin_upload(&mut end, stream, path, length);
+        assert!(
+            String::from_utf8_lossy(&body).contains(text),
+            "case: {name}"
+        );
+        // The rest as if nothing had been said, in what the windows hold, then
+        // another request: what comes next is its answer, and no reset.
+        let piece = vec![b'x'; 16_000];
+        for _ in 0..20 {
+            end.send(raw::frame(raw::DATA, 0, stream, &piece));
+        }
+        if length == LENGTH {
+            end.send(raw::frame(raw::DATA, raw::END_STREAM, stream, b""));
+        }
+        let flags = raw::END_STREAM | raw::END_HEADERS;
+        let ask = raw::get(b"/_tokenshim/health");
+        end.send(raw::frame(raw::HEADERS, flags, stream + 2, &ask));
+        let next = next_frame(&mut end);
+        assert_eq!(
+            (next.stream, next.kind),
+            (stream + 2, raw::HEADERS),
+            "case: {name}: {next:?}"
+        );
+        assert_eq!(next_frame(&mut end).kind, raw::DATA, "case: {name}");
+    }
+}
+
+#[test]
+fn an_upload_that_stalls_behind_its_answer_is_reset_in_the_end() {
+    let upstream = Upstream::echo();
+    let shim = Shim::start(&upstream, CONFIG);
+    let mut end = open(&shim);
+    begin_upload(&mut end, 1, b"/_matrix/media/v3/upload", 320_000);
+    let reset = next_frame(&mut end);
+    assert_eq!((reset.kind, reset.code()), (raw::RST_STREAM, 0), "NO_ERROR");
 }

@@ -68,18 +68,6 @@ impl Incoming {
         self.body
     }
 
-    /// Reads no more. A client that still sends is told to stop once it has its
-    /// answer: h2 resets a stream that nobody holds with `NO_ERROR`, behind the
-    /// last frame (RFC 9113 section 8.1).
-    pub(super) fn abandon(&mut self) {
-        *self = Self {
-            body: None,
-            is_chunked: false,
-            text: Text::default(),
-            data: Bytes::new(),
-        };
-    }
-
     /// Fills `buf` with what is there, at least one byte unless the message has
     /// ended.
     pub(super) fn poll_read(

@@ -4,6 +4,12 @@
 //! and its end comes only behind the answer. Writing takes one answer. A stream
 //! that is dropped before the end of its answer is reset, so that no client takes
 //! half an answer for a whole one.
+//!
+//! Shutting down ends the answer alone: what still comes of the request can be read.
+//! A client that is told to stop right behind an early answer is told so lawfully
+//! (RFC 9113 section 8.1), but curl then drops the answer, too. Who does not stop by
+//! itself is told when the stream is dropped: h2 resets one that nobody holds with
+//! `NO_ERROR`, if its answer is whole.
 
 use std::{
     fmt,
@@ -92,9 +98,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let stream = self.get_mut();
-        stream.outgoing.shutdown();
-        stream.incoming.abandon();
+        self.get_mut().outgoing.shutdown();
         Poll::Ready(Ok(()))
     }
 
