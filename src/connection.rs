@@ -270,6 +270,14 @@ impl<'w> Connection<'w> {
         let raw = self.input.filled().get(..end).unwrap_or_default();
         let mut plan = plan::make(raw, None, &self.peer, settings, record, head);
         let mut unread = plan.length;
+        let mut in_flight = None;
+        if matches!(plan.verdict, Verdict::ReadForm | Verdict::Forward) {
+            // Before its form or a verdict is waited for: it waits in memory of ours.
+            in_flight = self.worker.begin(settings.limits.in_flight);
+            if in_flight.is_none() {
+                plan.verdict = Verdict::Refuse(Refusal::Busy);
+            }
+        }
         if plan.verdict == Verdict::ReadForm {
             let raw = raw.to_vec();
             self.input.consume(end);
@@ -281,6 +289,7 @@ impl<'w> Connection<'w> {
                 Ok(None) => return Next::Close,
                 // Some of it was read, and nobody knows how much is left.
                 Err(refusal) => {
+                    drop(in_flight);
                     return self
                         .refuse(refusal, &plan, Length::UntilClose, record)
                         .await;
@@ -293,7 +302,10 @@ impl<'w> Connection<'w> {
             self.input.consume(end);
         }
         match plan.verdict {
-            Verdict::Refuse(refusal) => self.refuse(refusal, &plan, unread, record).await,
+            Verdict::Refuse(refusal) => {
+                drop(in_flight);
+                self.refuse(refusal, &plan, unread, record).await
+            }
             Verdict::Health => self.say_healthy(&plan, unread, record).await,
             // The second plan has its form.
             Verdict::ReadForm => self.refuse(Refusal::Internal, &plan, unread, record).await,
@@ -302,12 +314,12 @@ impl<'w> Connection<'w> {
                     match self.identify(site, &plan, head).await {
                         Ok(true) => {}
                         Ok(false) => return Next::Close,
-                        Err(refusal) => return self.refuse(refusal, &plan, unread, record).await,
+                        Err(refusal) => {
+                            drop(in_flight);
+                            return self.refuse(refusal, &plan, unread, record).await;
+                        }
                     }
                 }
-                let Some(_in_flight) = self.worker.begin(settings.limits.in_flight) else {
-                    return self.refuse(Refusal::Busy, &plan, unread, record).await;
-                };
                 let exchange = Exchange {
                     worker: self.worker,
                     setup: &setup,
@@ -322,6 +334,8 @@ impl<'w> Connection<'w> {
                     // Nobody knows whether it was done.
                     settings.forget(touch, false);
                 }
+                // An answer of our own takes nothing that is limited.
+                drop(in_flight);
                 match ran {
                     Ok(next) => next,
                     Err(refusal) => {

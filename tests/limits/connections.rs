@@ -180,6 +180,62 @@ fn requests_at_the_same_time_have_a_number() {
     });
 }
 
+/// What waits in our memory counts before the upstream is asked.
+#[test]
+fn requests_that_are_not_forwarded_yet_count() {
+    let ask = |token: &str| {
+        format!("GET /v HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n")
+    };
+    let (form, verdict) = (
+        "POST /f HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\na=",
+        &ask("FAKE-SECRET-0"),
+    );
+    let known = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{\"user_id\":\"@a:h\"}";
+    let cases = [
+        ("its form is still coming", false, form),
+        ("a verdict is waited for", true, verdict),
+    ];
+    for (name, verifies, waiting) in cases {
+        let upstream = Upstream::start(move |mut end| {
+            while let Some(request) = end.request() {
+                if request.value("authorization") == Some("Bearer FAKE-SECRET-0") {
+                    // Nobody says whose token it is.
+                    let _ = end.request();
+                    return;
+                }
+                let _ = end.try_send(known);
+            }
+        });
+        let verify = if verifies {
+            format!(
+                "[verify]\nmode = \"whoami\"\nhomeserver = \"{}\"\n",
+                upstream.address
+            )
+        } else {
+            String::new()
+        };
+        let config = format!(
+            "workers = 1\n[limits]\nin_flight = 1\n[relocate]\nprofile = \"generic\"\n{verify}"
+        );
+        let shim = Shim::start(&upstream, &config);
+        let mut first = shim.connect();
+        first.send(waiting);
+        let mut second = shim.connect();
+        // Either may be looked at first.
+        until("the place is taken", || {
+            second.send(ask("FAKE-SECRET-1"));
+            second.response().text().contains("Too busy")
+        });
+        second.send(get("/_tokenshim/health"));
+        assert_eq!(second.response().status(), 200, "case: {name}");
+        drop(first);
+        until("the place is free", || {
+            second.send(ask("FAKE-SECRET-1"));
+            second.response().status() == 200
+        });
+    }
+}
+
 #[test]
 fn a_handshake_has_its_time() {
     let upstream = Upstream::echo();
