@@ -4,6 +4,8 @@
 mod engine;
 
 use std::{
+    io::Write as _,
+    net::TcpStream,
     sync::Arc,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -121,6 +123,28 @@ fn a_reset_is_leaving_too() {
         (&lines[0]["status"], &lines[0]["ending"]),
         (&200.into(), &"client_gone".into())
     );
+}
+
+/// What waits behind the request fills the buffer, so the end cannot be read.
+#[test]
+fn who_sent_more_than_there_is_room_for_may_leave_too() {
+    for (name, is_reset) in [("by an end", false), ("by a reset", true)] {
+        let upstream = unhurried();
+        let shim = Shim::start(&upstream, "");
+        let mut client = TcpStream::connect(&shim.addresses[0]).unwrap();
+        let next = format!("GET /next HTTP/1.1\r\nHost: {}", "x".repeat(40_000));
+        client
+            .write_all((get("/wait?timeout=4294967295") + &next).as_bytes())
+            .unwrap();
+        until("the upstream has it", || upstream.open() == 1);
+        if is_reset {
+            rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+        }
+        drop(client);
+        until("the upstream is released", || upstream.open() == 0);
+        let line = &shim.log(1)[0];
+        assert_eq!(line["ending"], "client_gone", "case: {name}");
+    }
 }
 
 #[test]

@@ -24,6 +24,10 @@ use crate::{
     worker::{Phase, Worker},
 };
 
+/// How long a client may have an upstream be silent, beside the upstream's own time:
+/// clients ask for half a minute, and nobody may keep a place for weeks.
+const LONGEST_POLL: Duration = Duration::from_mins(10);
+
 /// A response that was passed on whole.
 pub(super) struct Answered {
     pub(super) client_stays: bool,
@@ -146,8 +150,7 @@ impl<'a> Download<'a> {
 
     /// How long the upstream may be silent: its own time and the client's wish.
     fn patience(&self) -> Duration {
-        let asked = Duration::from_millis(u64::from(self.plan.long_poll_ms));
-        self.settings.timeouts.response.saturating_add(asked)
+        patience(self.settings.timeouts.response, self.plan.long_poll_ms)
     }
 
     async fn wait_for_head(&mut self) -> Result<usize, ResponseError> {
@@ -264,6 +267,11 @@ impl<'a> Download<'a> {
     }
 }
 
+fn patience(own: Duration, asked_ms: u32) -> Duration {
+    let asked = Duration::from_millis(asked_ms.into());
+    own.saturating_add(asked.min(LONGEST_POLL))
+}
+
 /// Ends when the upstream has been silent for `patience` after sending ended. A request that is still on its way has time-outs of its own.
 async fn lose_patience(progress: &Progress, patience: Duration) {
     let mut from = clock::now();
@@ -294,6 +302,25 @@ impl Lessons<'_> {
             verifier.learn(bearer.key, lesson, self.plan.client, clock::now());
             let metrics = &self.worker.metrics;
             metrics.judged(Judgement::Unknown, Witness::Upstream);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_cannot_have_an_upstream_waited_for_all_day() {
+        let own = Duration::from_secs(200);
+        for (name, asked_ms, added) in [
+            ("nothing asked for", 0, Duration::ZERO),
+            ("as clients ask", 30_000, Duration::from_secs(30)),
+            ("the most", 600_000, LONGEST_POLL),
+            ("a little more", 600_001, LONGEST_POLL),
+            ("49 days", u32::MAX, LONGEST_POLL),
+        ] {
+            assert_eq!(patience(own, asked_ms), own + added, "case: {name}");
         }
     }
 }

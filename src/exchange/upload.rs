@@ -1,6 +1,6 @@
 //! The client's direction: the request leaves, then the client is watched.
 
-use std::io;
+use std::{future::poll_fn, io, task::Poll, time::Duration};
 
 use super::{Body, Progress};
 use crate::{
@@ -15,6 +15,9 @@ use crate::{
     plan::Plan,
     settings::Settings,
 };
+
+/// How often a client that sent more than there is room for is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the client's direction needs.
 pub(super) struct Upload<'a> {
@@ -80,10 +83,20 @@ pub(super) async fn watch(client: &Shared, input: &mut Buffer) -> BodyError {
         match input.fill(client, head::LONGEST).await {
             Ok(0) => return BodyError::SourceClosed,
             Ok(_) => {}
+            // Without room its end cannot be read, but it can be seen.
             Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                std::future::pending::<()>().await;
+                see_end(client).await;
+                return BodyError::SourceClosed;
             }
             Err(error) => return BodyError::SourceFailed(error),
         }
+    }
+}
+
+/// Waits for the end of a client that is not read.
+async fn see_end(client: &Shared) {
+    let look = || poll_fn(|cx| Poll::Ready(client.borrow_mut().is_left(cx)));
+    while !look().await {
+        clock::sleep_until(clock::now().checked_add(LOOK)).await;
     }
 }

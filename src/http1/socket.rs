@@ -6,7 +6,7 @@
 use std::{
     io::{self, IoSlice},
     os::fd::{AsFd as _, BorrowedFd},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
@@ -81,6 +81,22 @@ impl Socket {
             (Self::Tcp(stream), false) => stream.poll_write_ready(cx),
             (Self::Unix(stream), true) => stream.poll_read_ready(cx),
             (Self::Unix(stream), false) => stream.poll_write_ready(cx),
+        }
+    }
+
+    /// Whether the peer has closed it or reset it, whatever is still to be read.
+    pub(super) fn is_left(&self, cx: &mut Context<'_>) -> bool {
+        // To be readable is no news here, and `PRIORITY` is the interest that the end
+        // of reading belongs to besides.
+        let interest = Interest::PRIORITY.add(Interest::ERROR);
+        let ready = match self {
+            Self::Tcp(stream) => pin!(stream.ready(interest)).poll(cx),
+            Self::Unix(stream) => pin!(stream.ready(interest)).poll(cx),
+        };
+        match ready {
+            Poll::Ready(Ok(ready)) => ready.is_read_closed() || ready.is_error(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
         }
     }
 

@@ -38,6 +38,17 @@ impl Stream {
         }
     }
 
+    /// Whether the peer has left, as far as that can be told without reading: behind
+    /// what it sent before. Nobody is woken when it does: look again.
+    pub fn is_left(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_left(cx),
+            Self::Tls(stream) => stream.below().is_left(cx),
+            Self::Http2(stream) => stream.is_reset(cx),
+            Self::Http2Upstream(_) => false,
+        }
+    }
+
     /// Whether it ended without a word, where the protocol has one for that.
     #[must_use]
     pub fn is_cut(&self) -> bool {

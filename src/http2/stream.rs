@@ -53,6 +53,12 @@ impl Stream {
             is_read: false,
         }
     }
+
+    /// Whether the client has reset it, or its connection is gone.
+    #[must_use]
+    pub fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        self.outgoing.poll_reset(cx).is_ready()
+    }
 }
 
 /// What the engine is told when the stream or its connection is gone.
