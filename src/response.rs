@@ -84,7 +84,9 @@ pub fn push_interim(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
     push_status(out, head);
     for field in head.fields {
         let is_switch = head.status == 101 && is_any(field.name, &["connection", "upgrade"]);
-        if is_switch || !is_any(field.name, &HOP_BY_HOP) {
+        // No length either (RFC 9110 section 8.6): HTTP/2 clients take it for a breach.
+        let is_dropped = is_any(field.name, &HOP_BY_HOP) || is_any(field.name, &["content-length"]);
+        if is_switch || !is_dropped {
             push(out, field.name, field.value);
         }
     }
@@ -131,8 +133,10 @@ fn push_fields(
 ) {
     // Behind chunks of ours a length of theirs would be a second one; to a
     // body that cannot be, it would be a lie (RFC 9110 section 8.6).
-    let drops_length =
-        outgoing == Outgoing::Chunked || head.length == Length::Chunked || head.status == 204;
+    let drops_length = outgoing == Outgoing::Chunked
+        || head.length == Length::Chunked
+        || head.status == 204
+        || head.has_bad_length;
     for field in head.fields {
         let name = field.name;
         let drop = match name.len() {

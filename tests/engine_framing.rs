@@ -78,6 +78,22 @@ fn bodies_that_cannot_be_are_not_waited_for() {
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
             Some("0"),
         ),
+        // Lengths that are none would go to a client that believes one of them.
+        (
+            "GET",
+            "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+            None,
+        ),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n",
+            None,
+        ),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            None,
+        ),
     ];
     for (method, head, length) in heads {
         let upstream = Upstream::answer(move |_| head.into());

@@ -101,7 +101,8 @@ fn a_form_that_is_looked_into_is_asked_for_by_us() {
 fn early_hints_reach_those_who_know_them() {
     let upstream = Upstream::answer(|_| {
         let mut answer =
-            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nKeep-Alive: x\r\n\r\n".repeat(3);
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nKeep-Alive: x\r\nContent-Length: 5\r\n\r\n"
+                .repeat(3);
         answer.extend_from_slice(&ok("final"));
         answer
     });
@@ -112,6 +113,7 @@ fn early_hints_reach_those_who_know_them() {
         let hint = client.response();
         assert_eq!((hint.status(), hint.value("link")), (103, Some("</a>")));
         assert_eq!(hint.value("keep-alive"), None);
+        assert_eq!(hint.value("content-length"), None, "there is no body");
     }
     assert_eq!(client.response().text(), "final");
     let mut old = shim.connect();

@@ -77,6 +77,13 @@ impl Framing {
         })
     }
 
+    /// Whether the lengths that came are not one length. A message without a body
+    /// may say so all the same, to a client that believes one of them.
+    #[must_use]
+    pub const fn is_conflict(self) -> bool {
+        self.conflict
+    }
+
     /// Whether a length came beside the chunks, be it one that is none.
     #[must_use]
     pub const fn is_double(self) -> bool {

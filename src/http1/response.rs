@@ -35,6 +35,9 @@ pub struct ResponseHead<'b, 'f> {
     pub keep_alive: bool,
     /// Whether `Connection` names fields that go no further.
     pub has_nominated: bool,
+    /// Whether what is said of the length contradicts itself, or says nothing; only
+    /// where there is no body, or chunks.
+    pub has_bad_length: bool,
 }
 
 /// The upstream's answer is not HTTP/1.
@@ -109,6 +112,7 @@ pub fn parse<'b, 'f>(
         length,
         keep_alive: keeps,
         has_nominated,
+        has_bad_length: framing.is_conflict(),
     })
 }
 
