@@ -189,14 +189,15 @@ impl<'w> Connection<'w> {
 
     /// Waits for a request's first byte; `false` if none comes.
     async fn wait_for_request(&mut self) -> bool {
-        let idle = self.setup.settings.timeouts.idle;
+        // One for all of them: empty lines are no requests.
+        let deadline = clock::now().checked_add(self.setup.settings.timeouts.idle);
         loop {
             self.input
                 .consume(head::leading_empty_lines(self.input.filled()));
             if !self.input.is_empty() {
                 return true;
             }
-            match clock::timeout(idle, self.fill_until(Phase::Draining)).await {
+            match clock::timeout_at(deadline, self.fill_until(Phase::Draining)).await {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(Ok(_) | Err(_)) => return false,
                 Err(_) => {

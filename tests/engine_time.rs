@@ -54,6 +54,18 @@ fn idle_clients_are_closed() {
 }
 
 #[test]
+fn empty_lines_are_no_requests_and_buy_no_time() {
+    let upstream = Upstream::echo();
+    let shim = Shim::start(&upstream, "[timeouts]\nidle = \"600ms\"\n");
+    let mut client = shim.connect();
+    let began = Instant::now();
+    while client.is_silent_for(50 * MS) && client.try_send("\r\n").is_ok() {
+        assert!(began.elapsed() < PATIENCE, "it goes on for ever");
+    }
+    assert!(began.elapsed() > 400 * MS);
+}
+
+#[test]
 fn a_body_may_be_slow_but_not_stop() {
     let upstream = Upstream::echo();
     let shim = Shim::start(
