@@ -219,7 +219,7 @@ mod tests {
         );
         // Not a directory, so there is nothing in it.
         let within = Disk.expand(&directory.path().join("file/*")).unwrap();
-        assert_eq!(within, [PathBuf::new(); 0]);
+        assert!(within.is_empty(), "{within:?}");
         // A name that is too long stands for a directory that cannot be listed.
         let closed = directory.path().join("n".repeat(300)).join("*");
         assert!(Disk.expand(&closed).is_err());

@@ -26,7 +26,7 @@ use crate::{
 
 /// How long a client may have an upstream be silent, beside the upstream's own time:
 /// clients ask for half a minute, and nobody may keep a place for weeks.
-const LONGEST_POLL: Duration = Duration::from_mins(10);
+const LONGEST_POLL: Duration = Duration::from_secs(600);
 
 /// A response that was passed on whole.
 pub(super) struct Answered {
