@@ -79,7 +79,7 @@ fn recognise(sections: &[Section<'_>], texts: &[(PathBuf, String)], outcome: &mu
             || section
                 .lines
                 .iter()
-                .any(|line| recognition::is_haproxys(line.word(0))))
+                .any(|line| recognition::is_haproxys(line.word(0), line.word(1))))
     };
     if let Some((path, _)) = texts.first()
         && !sections.iter().any(is_meant)

@@ -53,9 +53,24 @@ const CADDY: [&str; 44] = [
     "vars",
 ];
 
+/// Those of them that nobody else has.
+const CADDY_ALONE: [&str; 12] = [
+    "basic_auth",
+    "basicauth",
+    "file_server",
+    "forward_auth",
+    "handle_errors",
+    "handle_path",
+    "log_append",
+    "php_fastcgi",
+    "redir",
+    "request_header",
+    "respond",
+    "reverse_proxy",
+];
+
 /// Words that lines of an `HAProxy` section begin with, and nobody else's.
-const HAPROXY: [&str; 14] = [
-    "acl",
+const HAPROXY: [&str; 12] = [
     "default_backend",
     "error-log-format",
     "http-after-response",
@@ -63,7 +78,6 @@ const HAPROXY: [&str; 14] = [
     "http-response",
     "log-format",
     "log-format-sd",
-    "option",
     "stick-table",
     "tcp-request",
     "tcp-response",
@@ -76,9 +90,19 @@ pub(super) fn is_caddys(word: &str) -> bool {
     CADDY.contains(&word)
 }
 
-/// Whether a line of an `HAProxy` section begins with it.
-pub(super) fn is_haproxys(word: &str) -> bool {
-    HAPROXY.contains(&word)
+/// Whether a line of an `HAProxy` section begins with these words.
+pub(super) fn is_haproxys(word: &str, next: &str) -> bool {
+    let is_option = word == "option" && matches!(next, "httplog" | "httpslog" | "tcplog");
+    HAPROXY.contains(&word) || is_option
+}
+
+/// A line that neither `HAProxy` nor Caddy has: sections in brackets, `name = value`, and
+/// `name: value`.
+fn is_foreign(line: &str) -> bool {
+    let line = line.trim_start();
+    let mut words = line.split_whitespace();
+    let first = words.next().unwrap_or("");
+    line.starts_with(['<', '[']) || first.ends_with(':') || words.next() == Some("=")
 }
 
 /// The native format of Caddy, Envoy and others.
@@ -109,34 +133,36 @@ pub(super) fn program_of(path: &Path, text: &str) -> Option<Program> {
         text.lines()
             .filter(|line| !line.trim_start().starts_with('#'))
     };
-    let first = |line: &str| line.split_whitespace().next().unwrap_or("").to_owned();
-    let is_section = |line: &str| {
-        matches!(
-            first(line).as_str(),
-            "frontend" | "backend" | "defaults" | "global" | "listen"
-        ) && !line.contains([';', '{'])
-    };
-    if lines().any(is_section) {
-        return Some(Program::Haproxy);
-    }
     // Each of nginx's simple directives ends with a semicolon.
     let is_ended = |line: &str| {
         let code = line.split_once(" #").map_or(line, |(code, _)| code);
         code.trim_end_matches(|it: char| it.is_whitespace() || it == '}')
             .ends_with(';')
     };
+    let is_haproxy = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (first, next) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let is_section = matches!(
+            first,
+            "frontend" | "backend" | "defaults" | "global" | "listen"
+        );
+        is_haproxys(first, next) || (is_section && !line.contains([';', '{']))
+    };
+    let has_foreign = lines().any(is_foreign);
+    if !has_foreign && lines().any(is_haproxy) {
+        return Some(Program::Haproxy);
+    }
     if lines().any(is_ended) {
         return Some(Program::Nginx);
     }
-    if lines().any(|line| is_haproxys(&first(line))) {
-        return Some(Program::Haproxy);
-    }
-    // Apache's have sections in angle brackets, and TOML has equals signs.
-    let is_foreign = |line: &str| {
-        line.trim_start().starts_with('<') || line.split_whitespace().nth(1) == Some("=")
-    };
-    let has_caddys = lines().any(|line| is_caddys(&first(line)));
-    (has_caddys && !lines().any(is_foreign)).then_some(Program::Caddy)
+    let first = |line: &str| line.split_whitespace().next().unwrap_or("").to_owned();
+    // Words such as `bind` and `log` say something only beside a block.
+    let has_block = lines().any(|line| line.trim_end().ends_with('{'));
+    let is_caddy = lines().any(|line| {
+        let first = first(line);
+        CADDY_ALONE.contains(&first.as_str()) || (has_block && is_caddys(&first))
+    });
+    (is_caddy && !has_foreign).then_some(Program::Caddy)
 }
 
 #[cfg(test)]
@@ -167,6 +193,15 @@ mod tests {
             ("caddy.json", " {\n \"logging\": {\n }\n}\n", None),
             ("envoy.yaml", "admin:\n  route: { log: x }\n", None),
             ("passwd", "root:x:0:0:root:/root:/bin/sh\n", None),
+            ("envoy.pb_text", "admin {\n  port: 1\n}\nroute {\n}\n", None),
+            (
+                "squid.conf",
+                "acl local src ::1\nhttp_access deny all\n",
+                None,
+            ),
+            ("redis.conf", "bind 127.0.0.1\nsave 900 1\n", None),
+            ("fpm.conf", "[www]\nlisten = /run/x.sock\n", None),
+            ("system", "config system\n option hostname x\n", None),
             ("a.toml", "log = 1\nbind = \"x\"\n", None),
             ("httpd.conf", "<Location />\n  error x\n</Location>\n", None),
             ("httpd.conf", "CustomLog a combined\n", None),
