@@ -292,6 +292,16 @@ fn exit_codes_and_formats() {
     write("caddy.json", "{\"logging\":{}}\n");
     write("Caddyfile", "{\"logging\":{}}\n");
     write("empty", "");
+    // A directory that cannot be listed, whoever asks.
+    let closed = "n".repeat(300);
+    write(
+        "b.Caddyfile",
+        &format!("import {closed}/*.caddy\na.org {{\n respond x\n}}\n"),
+    );
+    write(
+        "closed.conf",
+        &format!("access_log off;\ninclude {closed}/*.conf;\n"),
+    );
     write(
         "circle.conf",
         "server { access_log off; error_log e crit; }\ninclude gone; include gone;\n",
@@ -313,6 +323,8 @@ fn exit_codes_and_formats() {
         ("apache.conf", 3, "INCOMPLETE: apache.conf: not recognised"),
         ("caddy.json", 3, "INCOMPLETE: caddy.json: it is JSON"),
         ("Caddyfile", 3, "INCOMPLETE: Caddyfile: it is JSON"),
+        ("b.Caddyfile", 3, "INCOMPLETE: b.Caddyfile:1: import n"),
+        ("closed.conf", 3, "INCOMPLETE: closed.conf:2: include n"),
         ("empty", 3, "INCOMPLETE: empty: not recognised"),
         // The same trouble in the same line is told once.
         ("circle.conf", 3, "0 found, 1 not understood"),
