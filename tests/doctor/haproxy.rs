@@ -1,5 +1,5 @@
-//! What is said of HAProxy: sections, variables, formats. Each row was tried with the
-//! program itself, which logged the query.
+//! What is said of HAProxy: sections, variables, formats. Of most rows
+//! that leak the program itself was seen to log the query.
 
 use tokenshim::doctor::Program;
 
