@@ -17,20 +17,35 @@ mod tls;
 
 use homeserver::{Token, arguments, homeserver, id, logouts, run};
 use rustix::process::{Signal, getpid, kill_process};
+use std::thread;
 use tokenshim::audit::{
     live_set::{Revocation, State},
     registration::Registrations,
     verify_live::VerifyArgs,
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 const TOKENS: [&str; 3] = ["FAKE-SECRET-1", "FAKE-SECRET-2", "FAKE-SECRET-3"];
+
+/// Sends the signal, and waits until it was heard: it is told to all who listen at once.
+fn interrupt() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut heard = signal(SignalKind::interrupt()).unwrap();
+        kill_process(getpid(), Signal::INT).unwrap();
+        heard.recv().await.unwrap();
+    });
+}
 
 /// Sends the signal while the homeserver has a request that begins so.
 fn interrupted_at(method: &'static str, act: bool) -> (Vec<(State, Option<Revocation>)>, usize) {
     let tokens = TOKENS.map(|token| (token, Token::Alive));
     let (issuer, url) = homeserver(&tokens, move |text| {
         if text.starts_with(method) {
-            kill_process(getpid(), Signal::INT).unwrap();
+            thread::spawn(interrupt).join().unwrap();
         }
     });
     let arguments = VerifyArgs {

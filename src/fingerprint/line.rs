@@ -351,10 +351,12 @@ mod tests {
             let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
             let line = format!("{},{},{}", quote(&token), quote(&user), quote(&device));
             let is_shown = |text: &str| text == token || !redact::find(text.as_bytes()).is_empty();
+            // NULL, even in quotes: nobody's device is called so.
+            let device = Some(device).filter(|device| device.as_bytes() != NULL);
             match parse(&line) {
-                Ok(read) => prop_assert_eq!(read, Some((token, Some(user), Some(device)))),
+                Ok(read) => prop_assert_eq!(read, Some((token, Some(user), device))),
                 Err(why) => prop_assert!(
-                    why == BadLine::SecondToken && (is_shown(&user) || is_shown(&device))
+                    why == BadLine::SecondToken && (is_shown(&user) || device.as_deref().is_some_and(is_shown))
                         || why == BadLine::NoToken && token.as_bytes() == NULL
                 ),
             }

@@ -147,14 +147,22 @@ pub fn first_line(bytes: &[u8]) -> RawTarget<'_> {
     let count = |bytes: &[u8], is: &dyn Fn(&u8) -> bool| bytes.iter().take_while(|b| is(b)).count();
     let method = count(bytes, &u8::is_ascii_uppercase);
     let rest = bytes.get(method..).unwrap_or_default();
-    let line = match rest {
-        [b' ', path @ ..] if method > 0 && path.starts_with(b"/") => {
-            let blank = method.saturating_add(1);
-            bytes.get(..blank.saturating_add(count(path, &is_plain)))
-        }
-        _ => None,
+    let [b' ', path @ ..] = rest else {
+        return RawTarget::new(b"");
     };
-    RawTarget::new(line.unwrap_or_default())
+    if method == 0 || !path.starts_with(b"/") {
+        return RawTarget::new(b"");
+    }
+    let plain = count(path, &is_plain);
+    let behind = path.get(plain..).unwrap_or_default();
+    let version = [&b" HTTP/1.1"[..], b" HTTP/1.0"]
+        .into_iter()
+        .find(|version| behind.starts_with(version))
+        .map_or(0, <[u8]>::len);
+    let length = [method, 1, plain, version]
+        .into_iter()
+        .fold(0, usize::saturating_add);
+    RawTarget::new(bytes.get(..length).unwrap_or_default())
 }
 
 /// RFC 9110 section 5.6.2.
@@ -173,7 +181,11 @@ mod tests {
     #[test]
     fn tells_of_a_broken_head_what_is_no_secret() {
         let cases: [(&str, &[u8], &str); 8] = [
-            ("usual", b"GET /a/b HTTP/1.1\r\nx\r\n\r\n", "GET /a/b"),
+            (
+                "usual",
+                b"GET /a/b HTTP/1.1\r\nx\r\n\r\n",
+                "GET /a/b HTTP/1.1",
+            ),
             (
                 "a query",
                 b"GET /p?access_token=FAKE SECRET HTTP/1.1",
