@@ -83,7 +83,11 @@ def test_nobody_can_say_himself_who_he_is(chain: Chain, guards: Guards, guard: G
 
 def test_a_preflight_has_no_name(guard: Guard, files: Files) -> None:
     """Browsers send it without a token, so it passes, and whatever is in it is nobody's."""
-    guard.ask(None, FILE, method="OPTIONS", fields={"X-Matrix-User": "@admin:localhost", "Origin": "x"})
+    claims = {"X-Matrix-User": "@admin:localhost", "Origin": "https://app.localhost"}
+    bare = guard.ask(None, FILE, method="OPTIONS", fields=claims)
+    assert bare.status == 401, "anybody can write a method; a browser says what it is about"
+    preflight = claims | {"Access-Control-Request-Method": "PUT"}
+    guard.ask(None, FILE, method="OPTIONS", fields=preflight)
     assert files.last().line.startswith(b"OPTIONS ")
     assert b"@admin" not in files.last().head
 
