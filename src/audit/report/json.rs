@@ -17,7 +17,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
 pub(in crate::audit) struct Visible<W>(pub(in crate::audit) W);
 
 impl<W: Write> Write for Visible<W> {
-    /// The serializer writes whole characters; JSON has no such ones but in strings.
+    /// Whole characters come at once; JSON has no such ones but in strings.
     fn write(&mut self, json: &[u8]) -> io::Result<usize> {
         let is_plain = |byte: &u8| *byte < 0x7f;
         if json.iter().all(is_plain) {
@@ -110,9 +110,9 @@ pub(super) fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Resul
     // The serializer writes a few bytes at a time, which a vector takes best.
     let mut text = Vec::new();
     for line in tokens.chain([totals]) {
-        serde_json::to_writer(Visible(&mut text), &line)?;
+        serde_json::to_writer(&mut text, &line)?;
         text.push(b'\n');
-        out.write_all(&text)?;
+        Visible(&mut *out).write_all(&text)?;
         text.clear();
     }
     Ok(())
