@@ -111,6 +111,8 @@ impl Doors {
             let io = Box::new(UnixStream::connect(address).await?);
             return Ok(Opened { io, source: None });
         }
+        // Which certificate there is may be settled when a connection is taken.
+        let oldest = self.seals.oldest();
         let mut socket = tcp(address).await?;
         if is_reset {
             socket.set_zero_linger()?;
@@ -120,7 +122,7 @@ impl Doors {
             Door::Plain | Door::Tls | Door::Local => None,
         };
         let io: Box<dyn Io> = match door {
-            Door::Tls | Door::ProxiedTls => Box::new(self.shake_hands(socket, tls).await?),
+            Door::Tls | Door::ProxiedTls => Box::new(self.shake_hands(socket, tls, oldest).await?),
             Door::Plain | Door::Proxied | Door::Local => Box::new(socket),
         };
         Ok(Opened { io, source })
@@ -130,8 +132,8 @@ impl Doors {
         &self,
         socket: TcpStream,
         tls: &TlsConnector,
+        oldest: usize,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let oldest = self.seals.oldest();
         let name = ServerName::try_from("h.example").unwrap();
         let stream = tls.connect(name, socket).await?;
         let state = stream.get_ref().1;
