@@ -27,9 +27,9 @@ thread_local! {
     static WAITING: Rc<Waiting> = Rc::default();
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Waiting {
-    places: RefCell<Slab<(Instant, Waker)>>,
+    places: RefCell<Slab<(Option<Instant>, Waker)>>,
     /// When the places are looked at next; `None` as long as there are none.
     next: Cell<Option<Instant>>,
     earlier: Notify,
@@ -70,22 +70,48 @@ pub async fn timeout_at<F: Future>(
     deadline: Option<Instant>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
-    let mut future = pin!(future);
-    let mut place = None;
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        let Some(deadline) = deadline else {
-            return Poll::Pending;
-        };
-        if deadline <= now() {
-            return Poll::Ready(Err(Elapsed));
-        }
-        place.get_or_insert_with(|| Place::take(deadline, cx.waker().clone()));
-        Poll::Pending
-    })
-    .await
+    Seat::default().timeout_at(deadline, future).await
+}
+
+/// The place of a task that waits time and again, for one thing at a time: it is taken
+/// once, not for each wait.
+#[derive(Debug, Default)]
+pub struct Seat(Option<Place>);
+
+impl Seat {
+    /// Waits for `future`, but no longer than until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`].
+    pub async fn timeout_at<F: Future>(
+        &mut self,
+        deadline: Option<Instant>,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = pin!(future);
+        let mut waits = false;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            let Some(deadline) = deadline else {
+                return Poll::Pending;
+            };
+            if deadline <= now() {
+                return Poll::Ready(Err(Elapsed));
+            }
+            if !waits {
+                waits = true;
+                match &self.0 {
+                    Some(place) => place.wait(deadline),
+                    None => self.0 = Some(Place::take(deadline, cx.waker().clone())),
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
 }
 
 /// Waits until `deadline`, for ever if there is none.
@@ -113,15 +139,26 @@ pub async fn keep_waking() {
 }
 
 impl Waiting {
+    /// Sees to it that nobody sleeps beyond `deadline`.
+    fn expect(&self, deadline: Instant) {
+        if self.next.get().is_none_or(|next| deadline < next) {
+            self.next.set(Some(deadline));
+            self.earlier.notify_one();
+        }
+    }
+
     /// Wakes all whose time has come and notes when to look again.
     fn wake(&self) {
         let now = now();
         let mut next = None;
-        for (_, (deadline, waker)) in &*self.places.borrow() {
-            if *deadline <= now {
+        for (_, (place, waker)) in &mut *self.places.borrow_mut() {
+            let Some(deadline) = *place else { continue };
+            if deadline <= now {
+                // Once; it may be that nobody sits there.
+                *place = None;
                 waker.wake_by_ref();
             } else {
-                next = Some(next.map_or(*deadline, |next: Instant| next.min(*deadline)));
+                next = Some(next.map_or(deadline, |next: Instant| next.min(deadline)));
             }
         }
         let soonest = now.checked_add(GRAIN);
@@ -130,6 +167,7 @@ impl Waiting {
 }
 
 /// One who waits. A future stays with its task, so the waker is the same all along.
+#[derive(Debug)]
 struct Place {
     waiting: Rc<Waiting>,
     key: usize,
@@ -138,12 +176,17 @@ struct Place {
 impl Place {
     fn take(deadline: Instant, waker: Waker) -> Self {
         let waiting = WAITING.with(Rc::clone);
-        let key = waiting.places.borrow_mut().insert((deadline, waker));
-        if waiting.next.get().is_none_or(|next| deadline < next) {
-            waiting.next.set(Some(deadline));
-            waiting.earlier.notify_one();
-        }
+        let key = waiting.places.borrow_mut().insert((Some(deadline), waker));
+        waiting.expect(deadline);
         Self { waiting, key }
+    }
+
+    /// Waits for another deadline.
+    fn wait(&self, deadline: Instant) {
+        if let Some((place, _)) = self.waiting.places.borrow_mut().get_mut(self.key) {
+            *place = Some(deadline);
+        }
+        self.waiting.expect(deadline);
     }
 }
 
@@ -199,6 +242,40 @@ mod tests {
             order.into_inner()
         });
         assert_eq!(order, [20, 60, 90]);
+    }
+
+    #[test]
+    fn a_seat_is_taken_once_and_waits_for_each_deadline_in_its_turn() {
+        within_a_loop(async {
+            let mut seat = Seat::default();
+            for millis in [30, 60, 20] {
+                let started = Instant::now();
+                let deadline = started.checked_add(Duration::from_millis(millis));
+                let waited = seat
+                    .timeout_at(deadline, std::future::pending::<()>())
+                    .await;
+                assert_eq!(waited, Err(Elapsed), "{millis} ms");
+                assert!(started.elapsed() >= Duration::from_millis(millis));
+            }
+            // One that is not waited for any more wakes its task once, and is forgotten.
+            let soon = now().checked_add(Duration::from_millis(10));
+            let yielded = seat.timeout_at(soon, tokio::task::yield_now()).await;
+            assert_eq!(yielded, Ok(()));
+            assert_eq!(
+                timeout(Duration::from_millis(50), std::future::pending::<()>()).await,
+                Err(Elapsed)
+            );
+            let left = WAITING.with(|waiting| {
+                let places = waiting.places.borrow();
+                places
+                    .iter()
+                    .map(|(_, (deadline, _))| *deadline)
+                    .collect::<Vec<_>>()
+            });
+            assert_eq!(left, [None]);
+            drop(seat);
+            assert!(WAITING.with(|waiting| waiting.places.borrow().is_empty()));
+        });
     }
 
     #[test]

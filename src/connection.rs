@@ -8,11 +8,16 @@
 mod asked;
 mod identity;
 
-use std::{io, rc::Rc, task::Poll, time::Duration};
+use std::{
+    io,
+    rc::Rc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use crate::{
     access_log::{Ending, Record},
-    clock,
+    clock::{self, Elapsed},
     config::Role,
     exchange::{self, Exchange, Next},
     http1::{
@@ -57,6 +62,8 @@ struct Connection<'w> {
     /// Whether it is one stream of HTTP/2.
     is_http2: bool,
     input: Buffer,
+    /// Where its task waits for the client, and then for the upstream.
+    seat: clock::Seat,
 }
 
 /// What became of a connection.
@@ -145,6 +152,7 @@ impl<'w> Connection<'w> {
             client: Shared::new(stream),
             knows_preface: false,
             input: Buffer::new(&worker.buffers),
+            seat: clock::Seat::default(),
         }
     }
 
@@ -197,7 +205,7 @@ impl<'w> Connection<'w> {
             if !self.input.is_empty() {
                 return true;
             }
-            match clock::timeout_at(deadline, self.fill_until(Phase::Draining)).await {
+            match self.fill_by(deadline, Phase::Draining).await {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(Ok(_) | Err(_)) => return false,
                 Err(_) => {
@@ -226,13 +234,24 @@ impl<'w> Connection<'w> {
                 return Err(NoHead::Refused(head::overflow(filled)));
             }
             searched = filled.len();
-            let fill = self.fill_until(Phase::Cut);
-            match clock::timeout_at(deadline, fill).await {
+            match self.fill_by(deadline, Phase::Cut).await {
                 Err(_) => return Err(NoHead::Refused(Refusal::HeadTimeout)),
                 Ok(Ok(0) | Err(_)) => return Err(NoHead::Gone),
                 Ok(Ok(_)) => {}
             }
         }
+    }
+
+    /// Reads once, until `deadline`; see [`fill_until`](Self::fill_until).
+    async fn fill_by(
+        &mut self,
+        deadline: Option<Instant>,
+        phase: Phase,
+    ) -> Result<io::Result<usize>, Elapsed> {
+        let mut seat = std::mem::take(&mut self.seat);
+        let filled = seat.timeout_at(deadline, self.fill_until(phase)).await;
+        self.seat = seat;
+        filled
     }
 
     /// Reads once. When the worker has come to `phase`, what has arrived is
@@ -327,6 +346,7 @@ impl<'w> Connection<'w> {
                     plan: &plan,
                     client: &self.client,
                     input: &mut self.input,
+                    seat: &mut self.seat,
                     record,
                 };
                 let ran = exchange::run(exchange, head).await;

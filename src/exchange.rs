@@ -15,6 +15,7 @@ use self::{
 };
 use crate::{
     access_log::{Ending, Record},
+    clock::Seat,
     http1::{body::BodyError, buffer::Buffer, chunked::BadChunk, length::Length, stream::Shared},
     metrics::{self, ConnectFailure, Timeout},
     plan::Plan,
@@ -50,6 +51,8 @@ pub struct Exchange<'a> {
     pub client: &'a Shared,
     /// What was read of the client behind the head.
     pub input: &'a mut Buffer,
+    /// Where its task waits.
+    pub seat: &'a mut Seat,
     /// The line in the making.
     pub record: &'a mut Record,
 }
@@ -186,6 +189,7 @@ impl Exchange<'_> {
                 client: self.client,
                 upstream: &link.stream,
                 input: &mut link.input,
+                seat: self.seat,
                 record: self.record,
                 progress: &progress,
             };
@@ -193,9 +197,19 @@ impl Exchange<'_> {
             let mut upload = pin!(upload.run(self.input, head));
             let mut download = pin!(download.run());
             std::future::poll_fn(|cx| {
-                // The request first: it has to leave before there can be a response.
+                // The request first: it has to leave before there can be a response. Behind
+                // it nothing of the client is waited for, unless the connection ends there
+                // and it must not be closed upon what was sent.
+                let is_answer_first =
+                    progress.sending_ended.get().is_some() && self.plan.keep_alive;
+                if is_answer_first && let Poll::Ready(answered) = download.as_mut().poll(cx) {
+                    return Poll::Ready(Ended::Response(answered));
+                }
                 if let Poll::Ready(error) = upload.as_mut().poll(cx) {
                     return Poll::Ready(Ended::Request(error));
+                }
+                if is_answer_first {
+                    return Poll::Pending;
                 }
                 download.as_mut().poll(cx).map(Ended::Response)
             })

@@ -6,7 +6,12 @@
 
 use crate::{
     decimal, field_value,
-    http1::{body::Outgoing, head::Version, length::Length, response::ResponseHead},
+    http1::{
+        body::Outgoing,
+        head::{Version, is_named},
+        length::Length,
+        response::ResponseHead,
+    },
     hygiene::push,
     relocate::{
         narrow::{self, Narrowed},
@@ -83,9 +88,11 @@ pub fn push_head(
 pub fn push_interim(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
     push_status(out, head);
     for field in head.fields {
-        let is_switch = head.status == 101 && is_any(field.name, &["connection", "upgrade"]);
+        let name = field.name;
+        let is_switch =
+            head.status == 101 && (is_named(name, b"connection") || is_named(name, b"upgrade"));
         // No length either (RFC 9110 section 8.6): HTTP/2 clients take it for a breach.
-        let is_dropped = is_any(field.name, &HOP_BY_HOP) || is_any(field.name, &["content-length"]);
+        let is_dropped = is_hop_by_hop(name) || is_named(name, b"content-length");
         if is_switch || !is_dropped {
             push(out, field.name, field.value);
         }
@@ -114,16 +121,18 @@ fn continuation(head: &ResponseHead<'_, '_>, context: &Context<'_>) -> Continuat
     }
 }
 
-/// Fields for one hop only; `connection` itself is read by the parser.
-const HOP_BY_HOP: [&str; 7] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Whether a field is for one hop only; `connection` itself is read by the parser.
+fn is_hop_by_hop(name: &str) -> bool {
+    match name.len() {
+        2 => is_named(name, b"te"),
+        7 => is_named(name, b"upgrade"),
+        10 => is_named(name, b"connection") || is_named(name, b"keep-alive"),
+        16 => is_named(name, b"proxy-connection"),
+        17 => is_named(name, b"transfer-encoding"),
+        18 => is_named(name, b"proxy-authenticate"),
+        _ => false,
+    }
+}
 
 fn push_fields(
     out: &mut Vec<u8>,
@@ -139,12 +148,12 @@ fn push_fields(
         || head.has_bad_length;
     for field in head.fields {
         let name = field.name;
-        let drop = match name.len() {
-            2 | 7 | 10 | 16 | 17 | 18 => is_any(name, &HOP_BY_HOP) || is_nominated(name, head),
-            14 if name.eq_ignore_ascii_case("content-length") => drops_length,
-            _ => is_nominated(name, head),
+        let is_dropped = if is_named(name, b"content-length") {
+            drops_length
+        } else {
+            is_hop_by_hop(name) || is_nominated(name, head)
         };
-        if drop {
+        if is_dropped {
             continue;
         }
         let narrowed = match context.moved {
@@ -168,10 +177,6 @@ fn is_nominated(name: &str, head: &ResponseHead<'_, '_>) -> bool {
             .filter(|field| field.name.eq_ignore_ascii_case("connection"))
             .flat_map(|field| field_value::list(field.value))
             .any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
-}
-
-fn is_any(name: &str, names: &[&str]) -> bool {
-    names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn push_moved(out: &mut Vec<u8>, moved: &Moved) {

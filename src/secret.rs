@@ -130,20 +130,17 @@ impl FingerprintKey {
     /// What a log shows of a token, and what we know it by in memory.
     #[must_use]
     pub fn recognise(&self, token: &AccessToken<'_>) -> (Fingerprint, TokenKey) {
-        let mut bytes = self.digest(token.expose().as_bytes()).into_iter();
-        let fingerprint = take(&mut bytes);
-        (
-            Fingerprint(u32::from_be_bytes(fingerprint)),
-            TokenKey(take(&mut bytes)),
-        )
+        let [a, b, c, d, behind @ ..] = self.digest(token.expose().as_bytes());
+        let key = behind.first_chunk().copied().unwrap_or_default();
+        (Fingerprint(u32::from_be_bytes([a, b, c, d])), TokenKey(key))
     }
 
     /// What an audit calls a secret: the first 16 bytes of the same HMAC, so that its first
     /// eight digits are the [`fingerprint`](Self::fingerprint).
     #[must_use]
     pub fn id(&self, secret: &[u8]) -> TokenId {
-        let mut bytes = self.digest(secret).into_iter();
-        TokenId(take(&mut bytes))
+        let digest = self.digest(secret);
+        TokenId(digest.first_chunk().copied().unwrap_or_default())
     }
 
     /// Eight digits that tell keys apart, and give nothing of the key away: the HMAC of a
@@ -152,8 +149,8 @@ impl FingerprintKey {
     /// `printf 'tokenshim key id' | openssl dgst -sha256 -hmac KEY` begins with them.
     #[must_use]
     pub fn key_id(&self) -> String {
-        let mut bytes = self.digest(b"tokenshim key id").into_iter();
-        format!("{:08x}", u32::from_be_bytes(take(&mut bytes)))
+        let [a, b, c, d, ..] = self.digest(b"tokenshim key id");
+        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
     }
 
     fn digest(&self, text: &[u8]) -> [u8; 32] {
@@ -161,15 +158,6 @@ impl FingerprintKey {
         mac.update(text);
         mac.finalize().into_bytes().into()
     }
-}
-
-/// The next bytes of a digest that has more than enough of them.
-fn take<const N: usize>(bytes: &mut impl Iterator<Item = u8>) -> [u8; N] {
-    let mut taken = [0; N];
-    for (to, from) in taken.iter_mut().zip(bytes) {
-        *to = from;
-    }
-    taken
 }
 
 /// What a token is known by in memory: 128 bits of a keyed hash, so that nobody
@@ -181,15 +169,23 @@ pub struct TokenKey([u8; 16]);
 
 impl TokenKey {
     /// The same token as one `Host` knows it, in any case of letters: what stands for it is
-    /// the key and a hash (FNV-1a) of the name, and the key is nobody's to guess.
+    /// the key and a hash (FNV-1a, of eight bytes at a time) of the name, and the key is
+    /// nobody's to guess.
     #[must_use]
     pub fn at_host(self, host: &[u8]) -> Self {
         const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
         const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-        let name = host.iter().fold(BASIS, |name, byte| {
-            (name ^ u128::from(byte.to_ascii_lowercase())).wrapping_mul(PRIME)
+        let add = |hash: u128, word: u128| (hash ^ word).wrapping_mul(PRIME);
+        let (words, rest) = host.as_chunks::<8>();
+        let hash = words.iter().fold(BASIS, |hash, word| {
+            let word = u64::from_le_bytes(word.map(|byte| byte.to_ascii_lowercase()));
+            add(hash, word.into())
         });
-        Self((u128::from_ne_bytes(self.0) ^ name).to_ne_bytes())
+        // A host has no NUL, so what is added to the last word tells lengths apart.
+        let last = rest.iter().fold(0, |word: u64, byte| {
+            word << 8 | u64::from(byte.to_ascii_lowercase())
+        });
+        Self((u128::from_ne_bytes(self.0) ^ add(hash, last.into())).to_ne_bytes())
     }
 }
 
@@ -264,6 +260,40 @@ mod tests {
         let token = AccessToken::from_parameter(b"SECRET").unwrap();
         let key = FingerprintKey::new(b"SECRET-SECRET-SECRET").unwrap();
         assert!(!format!("{token:?} {key:?} {}", key.fingerprint(&token)).contains("SECRET"));
+    }
+
+    #[test]
+    fn each_host_has_its_own_key_of_a_token() {
+        let key = TokenKey([7; 16]);
+        let hosts = [
+            "",
+            "a",
+            "b",
+            "ab",
+            "ba",
+            "h:80",
+            "abcdefgh",
+            "abcdefghi",
+            "abcdefgi",
+            "bcdefgha",
+            "matrix.example.org",
+            "matrix.example.org:8448",
+            "matrix.example.com",
+        ];
+        for (at, one) in hosts.iter().enumerate() {
+            let capitals = one.to_ascii_uppercase();
+            assert_eq!(
+                key.at_host(one.as_bytes()),
+                key.at_host(capitals.as_bytes())
+            );
+            for other in hosts.iter().skip(at + 1) {
+                assert_ne!(
+                    key.at_host(one.as_bytes()),
+                    key.at_host(other.as_bytes()),
+                    "{one}, {other}"
+                );
+            }
+        }
     }
 
     #[test]

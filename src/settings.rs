@@ -183,11 +183,13 @@ impl Site {
     /// Whether requests to this host belong here. `host` may have a port.
     #[must_use]
     pub fn is_for_host(&self, host: &[u8]) -> bool {
+        let Some(wanted) = &self.host else {
+            return true;
+        };
         let name = without_port(host);
-        match &self.host {
-            None => true,
-            Some(HostPattern::Exact(wanted)) => name.eq_ignore_ascii_case(wanted.as_bytes()),
-            Some(HostPattern::Below(parent)) => {
+        match wanted {
+            HostPattern::Exact(wanted) => name.eq_ignore_ascii_case(wanted.as_bytes()),
+            HostPattern::Below(parent) => {
                 let Some((label, rest)) = name
                     .len()
                     .checked_sub(parent.len())

@@ -1,11 +1,11 @@
 //! The upstream's direction: the response is awaited, framed anew and passed on.
 
-use std::{rc::Rc, task::Poll, time::Duration};
+use std::{pin::pin, rc::Rc, task::Poll, time::Duration};
 
 use super::Progress;
 use crate::{
     access_log::Record,
-    clock,
+    clock::{self, Elapsed, Seat},
     http1::{
         body::{BodyError, Copy, Incoming, Outgoing, Relay},
         buffer::Buffer,
@@ -60,6 +60,7 @@ pub(super) struct Download<'a> {
     pub(super) client: &'a Shared,
     pub(super) upstream: &'a Shared,
     pub(super) input: &'a mut Buffer,
+    pub(super) seat: &'a mut Seat,
     pub(super) record: &'a mut Record,
     pub(super) progress: &'a Progress,
 }
@@ -141,11 +142,24 @@ impl<'a> Download<'a> {
     /// Reads the next head; returns its length.
     async fn read_head(&mut self) -> Result<usize, ResponseError> {
         let (progress, patience) = (self.progress, self.patience());
-        tokio::select! {
-            biased;
-            read = self.wait_for_head() => read,
-            () = lose_patience(progress, patience) => Err(ResponseError::Timeout),
-        }
+        let mut seat = std::mem::take(self.seat);
+        let read = {
+            let mut from = clock::now();
+            let mut wait = pin!(self.wait_for_head());
+            loop {
+                let deadline = from.checked_add(patience);
+                match seat.timeout_at(deadline, wait.as_mut()).await {
+                    Ok(read) => break read,
+                    // A request that is still on its way has time-outs of its own.
+                    Err(Elapsed) => from = progress.sending_ended.get().unwrap_or_else(clock::now),
+                }
+                if from.checked_add(patience) <= deadline {
+                    break Err(ResponseError::Timeout);
+                }
+            }
+        };
+        *self.seat = seat;
+        read
     }
 
     /// How long the upstream may be silent: its own time and the client's wish.
@@ -270,21 +284,6 @@ impl<'a> Download<'a> {
 fn patience(own: Duration, asked_ms: u32) -> Duration {
     let asked = Duration::from_millis(asked_ms.into());
     own.saturating_add(asked.min(LONGEST_POLL))
-}
-
-/// Ends when the upstream has been silent for `patience` after sending ended. A request that is still on its way has time-outs of its own.
-async fn lose_patience(progress: &Progress, patience: Duration) {
-    let mut from = clock::now();
-    loop {
-        clock::sleep_until(from.checked_add(patience)).await;
-        from = progress.sending_ended.get().unwrap_or_else(clock::now);
-        if from
-            .checked_add(patience)
-            .is_some_and(|deadline| deadline <= clock::now())
-        {
-            return;
-        }
-    }
 }
 
 /// Who learns from what the upstream says of a token.

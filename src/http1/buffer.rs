@@ -7,12 +7,9 @@
 use std::{
     cell::RefCell,
     fmt, io,
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
-
-use tokio::io::{AsyncRead as _, ReadBuf};
 
 use super::{
     splice::Pipes,
@@ -129,7 +126,7 @@ impl Buffer {
         most: usize,
     ) -> Poll<io::Result<usize>> {
         // Most looks at a socket bring nothing, and need no memory to find that out.
-        if self.is_empty() && stream.poll_readable(cx)?.is_pending() {
+        if stream.poll_readable(cx)?.is_pending() {
             self.release();
             return Poll::Pending;
         }
@@ -137,19 +134,13 @@ impl Buffer {
         let Some(room) = self.block.get_mut(self.end..) else {
             return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
         };
-        let mut room = ReadBuf::new(room);
-        match Pin::new(stream).poll_read(cx, &mut room) {
-            Poll::Pending => {
-                self.release();
-                Poll::Pending
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) => {
-                let count = room.filled().len();
-                self.end = self.end.saturating_add(count);
-                Poll::Ready(Ok(count))
-            }
+        let polled = stream.poll_read_ready(cx, room);
+        match &polled {
+            Poll::Pending => self.release(),
+            Poll::Ready(Ok(count)) => self.end = self.end.saturating_add(*count),
+            Poll::Ready(Err(_)) => {}
         }
+        polled
     }
 
     /// Reads once from a shared stream; see [`poll_fill`](Self::poll_fill).

@@ -14,6 +14,19 @@ pub const MOST_FIELDS: usize = 100;
 /// One field line: a name that is a token, and a value without its outer space.
 pub type Field<'b> = httparse::Header<'b>;
 
+/// Whether a field's name, in any case, is `known`, which is in lower case.
+///
+/// All of it at once, where `eq_ignore_ascii_case` takes one byte after the other: in a
+/// token (RFC 9110 section 5.6.2) one bit makes a capital small, and no other byte a
+/// letter or a hyphen.
+#[inline]
+#[must_use]
+pub fn is_named<const N: usize>(name: &str, known: &[u8; N]) -> bool {
+    let unlike = |unlike: u8, (byte, known): (&u8, &u8)| unlike | ((byte | 0x20) ^ known);
+    <&[u8; N]>::try_from(name.as_bytes())
+        .is_ok_and(|name| name.iter().zip(known).fold(0, unlike) == 0)
+}
+
 /// The versions of HTTP/1 that differ for us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
@@ -217,6 +230,20 @@ mod tests {
                 "case: {name}"
             );
         }
+    }
+
+    #[test]
+    fn a_name_is_known_in_any_case_and_no_other_is() {
+        for token in (0..=u8::MAX).filter(|byte| is_token(*byte)) {
+            let name = format!("x{}y", char::from(token));
+            for known in [b"x-y", b"xay", b"xzy"] {
+                let expected = name.as_bytes().eq_ignore_ascii_case(known);
+                assert_eq!(is_named(&name, known), expected, "{name}");
+            }
+        }
+        assert!(is_named("CONTENT-length", b"content-length"));
+        assert!(!is_named("content-lengt", b"content-length"));
+        assert!(!is_named("content-length1", b"content-length"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::{
-    head::{Field, Version},
+    head::{Field, Version, is_named},
     length::{Framing, Length},
 };
 use crate::field_value;
@@ -76,7 +76,7 @@ pub fn parse<'b, 'f>(
     let (mut close, mut keep_alive, mut has_nominated) = (false, false, false);
     for field in parsed.headers.iter() {
         match field.name.len() {
-            10 if field.name.eq_ignore_ascii_case("connection") => {
+            10 if is_named(field.name, b"connection") => {
                 for option in field_value::list(field.value) {
                     let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
                     close |= is(b"close");
@@ -86,10 +86,10 @@ pub fn parse<'b, 'f>(
                         .any(|name| is(name));
                 }
             }
-            14 if field.name.eq_ignore_ascii_case("content-length") => {
+            14 if is_named(field.name, b"content-length") => {
                 framing.content_length(field.value);
             }
-            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
+            17 if is_named(field.name, b"transfer-encoding") => {
                 framing.transfer_encoding(field.value);
             }
             _ => {}

@@ -42,9 +42,9 @@ impl Socket {
         }
     }
 
-    /// As [`poll_io`](Self::poll_io), where `io` moves up to `most` bytes. If it moves
-    /// fewer, the kernel has no more (or no more room): the socket counts as not
-    /// ready from then on, without a system call that would only say so.
+    /// Moves up to `most` bytes, at once if the socket is known to be ready, else when it is.
+    /// If `io` moves fewer, the kernel has no more (or no more room): the socket counts as
+    /// not ready from then on, without a system call that would only say so.
     fn poll_move(
         &self,
         cx: &mut Context<'_>,
@@ -53,7 +53,6 @@ impl Socket {
         mut io: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.poll_ready(cx, interest))?;
             let mut last = None;
             let done = self.try_io(interest, |socket| {
                 let count = io(socket)?;
@@ -68,7 +67,19 @@ impl Socket {
                 (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
                 (None, done) => return Poll::Ready(done),
             }
+            ready!(self.poll_ready(cx, interest))?;
         }
+    }
+
+    /// Reads once. That it may be read was asked just before: it is not asked again.
+    pub(super) fn poll_read_ready(
+        &self,
+        cx: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_move(cx, Interest::READABLE, room.len(), |socket| {
+            net::recv(socket, &mut *room, net::RecvFlags::empty()).map(|(count, _)| count)
+        })
     }
 
     pub(super) fn poll_ready(
@@ -118,12 +129,9 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = buf.initialize_unfilled();
-        let count = ready!(
-            self.poll_move(cx, Interest::READABLE, room.len(), |socket| {
-                net::recv(socket, &mut *room, net::RecvFlags::empty()).map(|(count, _)| count)
-            })
-        )?;
+        // To ask is what makes one task give way to the others (tokio's `coop`).
+        ready!(self.poll_ready(cx, Interest::READABLE))?;
+        let count = ready!(self.poll_read_ready(cx, buf.initialize_unfilled()))?;
         buf.advance(count);
         Poll::Ready(Ok(()))
     }

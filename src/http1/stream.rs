@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -36,6 +36,20 @@ impl Stream {
             Self::Plain(socket) => socket.poll_ready(cx, Interest::READABLE),
             Self::Tls(_) | Self::Http2(_) | Self::Http2Upstream(_) => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Reads once into `room`, behind [`poll_readable`](Self::poll_readable).
+    pub(super) fn poll_read_ready(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Self::Plain(socket) = self {
+            return socket.poll_read_ready(cx, room);
+        }
+        let mut room = ReadBuf::new(room);
+        ready!(Pin::new(self).poll_read(cx, &mut room))?;
+        Poll::Ready(Ok(room.filled().len()))
     }
 
     /// Whether the peer has left, as far as that can be told without reading: behind

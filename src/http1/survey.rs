@@ -1,7 +1,7 @@
 //! One look over the fields of a request: what the later steps ask for.
 
 use super::{
-    head::{Field, RequestHead, Version},
+    head::{Field, RequestHead, Version, is_named},
     length::{Framing, Length},
 };
 use crate::{
@@ -48,27 +48,30 @@ pub enum Known {
 /// Recognises a field by name, in any case.
 #[must_use]
 pub fn known(name: &str) -> Option<Known> {
-    let is = |known: &str| name.eq_ignore_ascii_case(known);
     match name.len() {
-        2 if is("te") => Some(Known::Te),
-        4 if is("host") => Some(Known::Host),
-        6 if is("expect") => Some(Known::Expect),
-        7 if is("referer") => Some(Known::Referer),
-        7 if is("upgrade") => Some(Known::Upgrade),
-        9 if is("forwarded") || is("x-real-ip") => Some(Known::Forwarding),
-        10 if is("user-agent") => Some(Known::UserAgent),
-        10 if is("connection") => Some(Known::Connection),
-        10 if is("keep-alive") => Some(Known::HopByHop),
-        12 if is("content-type") => Some(Known::ContentType),
-        13 if is("authorization") => Some(Known::Authorization),
-        14 if is("content-length") => Some(Known::ContentLength),
-        15 if is("x-forwarded-for") => Some(Known::ForwardedFor),
-        16 if is("content-encoding") => Some(Known::ContentEncoding),
-        16 if is("x-forwarded-host") || is("x-forwarded-port") => Some(Known::Forwarding),
-        16 if is("proxy-connection") => Some(Known::HopByHop),
-        17 if is("transfer-encoding") => Some(Known::TransferEncoding),
-        17 if is("x-forwarded-proto") => Some(Known::Forwarding),
-        19 if is("proxy-authorization") => Some(Known::HopByHop),
+        2 if is_named(name, b"te") => Some(Known::Te),
+        4 if is_named(name, b"host") => Some(Known::Host),
+        6 if is_named(name, b"expect") => Some(Known::Expect),
+        7 if is_named(name, b"referer") => Some(Known::Referer),
+        7 if is_named(name, b"upgrade") => Some(Known::Upgrade),
+        9 if is_named(name, b"forwarded") || is_named(name, b"x-real-ip") => {
+            Some(Known::Forwarding)
+        }
+        10 if is_named(name, b"user-agent") => Some(Known::UserAgent),
+        10 if is_named(name, b"connection") => Some(Known::Connection),
+        10 if is_named(name, b"keep-alive") => Some(Known::HopByHop),
+        12 if is_named(name, b"content-type") => Some(Known::ContentType),
+        13 if is_named(name, b"authorization") => Some(Known::Authorization),
+        14 if is_named(name, b"content-length") => Some(Known::ContentLength),
+        15 if is_named(name, b"x-forwarded-for") => Some(Known::ForwardedFor),
+        16 if is_named(name, b"content-encoding") => Some(Known::ContentEncoding),
+        16 if is_named(name, b"x-forwarded-host") || is_named(name, b"x-forwarded-port") => {
+            Some(Known::Forwarding)
+        }
+        16 if is_named(name, b"proxy-connection") => Some(Known::HopByHop),
+        17 if is_named(name, b"transfer-encoding") => Some(Known::TransferEncoding),
+        17 if is_named(name, b"x-forwarded-proto") => Some(Known::Forwarding),
+        19 if is_named(name, b"proxy-authorization") => Some(Known::HopByHop),
         _ => None,
     }
 }
