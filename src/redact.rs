@@ -293,7 +293,18 @@ impl Redactor {
         let text = source.text;
         let mut tail = Tail::behind(text, start);
         let mut at = start;
-        while let Some(unit) = unit::read(text, at) {
+        loop {
+            // Nearly all of a word is letters that stand for themselves and begin no token.
+            while let Some(byte) = text.get(at)
+                && names::is_word(*byte)
+                && !token::may_start(text, at, *byte, 1)
+            {
+                tail.push(*byte);
+                at = at.saturating_add(1);
+            }
+            let Some(unit) = unit::read(text, at) else {
+                break;
+            };
             if names::is_word(unit.byte) {
                 if let Some(finding) = token::starting(source, at, unit, &tail) {
                     return Read::Found(finding);
