@@ -7,39 +7,34 @@
 
 mod asked;
 mod identity;
+mod read;
+mod say;
 
-use std::{
-    io,
-    rc::Rc,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Duration};
 
+use self::read::NoHead;
 use crate::{
-    access_log::{Ending, Record},
-    clock::{self, Elapsed},
+    access_log::Record,
+    clock::Seat,
     config::Role,
     exchange::{self, Exchange, Next},
     http1::{
-        body::{Incoming, Pace},
         buffer::Buffer,
         head,
         length::Length,
-        stream::{self, Shared, Stream},
+        stream::{Shared, Stream},
     },
     hygiene::Peer,
-    metrics::Timeout,
     plan::{self, Plan, Verdict},
-    refusal::{self, Malformed, Refusal, Reply},
-    worker::{Phase, Setup, Worker},
+    refusal::Refusal,
+    worker::{Setup, Worker},
 };
 
 /// The longest form body that is looked into, and the longest refused body that
 /// is read for the sake of keeping the connection.
 const LONGEST_SMALL_BODY: u64 = 64 * 1024;
 
-/// nginx's `lingering_timeout` and `lingering_time`.
-const LINGER_IDLE: Duration = Duration::from_secs(5);
+/// nginx's `lingering_time`.
 const LINGER: Duration = Duration::from_secs(30);
 
 /// How long somebody that is turned away may take to read why.
@@ -63,7 +58,7 @@ struct Connection<'w> {
     is_http2: bool,
     input: Buffer,
     /// Where its task waits for the client, and then for the upstream.
-    seat: clock::Seat,
+    seat: Seat,
 }
 
 /// What became of a connection.
@@ -134,13 +129,6 @@ pub async fn turn_away(
     connection.client
 }
 
-/// Why a request has no head.
-enum NoHead {
-    /// The client left in the middle of it, or we do.
-    Gone,
-    Refused(Refusal),
-}
-
 impl<'w> Connection<'w> {
     fn new(worker: &'w Rc<Worker>, stream: Stream, peer: Peer) -> Self {
         Self {
@@ -152,7 +140,7 @@ impl<'w> Connection<'w> {
             client: Shared::new(stream),
             knows_preface: false,
             input: Buffer::new(&worker.buffers),
-            seat: clock::Seat::default(),
+            seat: Seat::default(),
         }
     }
 
@@ -193,94 +181,6 @@ impl<'w> Connection<'w> {
         };
         self.worker.return_head(head);
         next
-    }
-
-    /// Waits for a request's first byte; `false` if none comes.
-    async fn wait_for_request(&mut self) -> bool {
-        // One for all of them: empty lines are no requests.
-        let deadline = clock::now().checked_add(self.setup.settings.timeouts.idle);
-        loop {
-            self.input
-                .consume(head::leading_empty_lines(self.input.filled()));
-            if !self.input.is_empty() {
-                return true;
-            }
-            match self.fill_by(deadline, Phase::Draining).await {
-                Ok(Ok(count)) if count > 0 => {}
-                Ok(Ok(_) | Err(_)) => return false,
-                Err(_) => {
-                    self.worker.metrics.timed_out(Timeout::Idle);
-                    return false;
-                }
-            }
-        }
-    }
-
-    /// Reads a head; returns its length.
-    async fn read_head(&mut self) -> Result<usize, NoHead> {
-        let mut searched = 0;
-        let longest = self.setup.settings.limits.head_size;
-        let deadline = clock::now().checked_add(self.setup.settings.timeouts.head);
-        loop {
-            let filled = self.input.filled();
-            if let Some(end) = head::end(filled, searched) {
-                return if end > longest {
-                    Err(NoHead::Refused(Refusal::HeadTooLarge))
-                } else {
-                    Ok(end)
-                };
-            }
-            if filled.len() >= longest {
-                return Err(NoHead::Refused(head::overflow(filled)));
-            }
-            searched = filled.len();
-            match self.fill_by(deadline, Phase::Cut).await {
-                Err(_) => return Err(NoHead::Refused(Refusal::HeadTimeout)),
-                Ok(Ok(0) | Err(_)) => return Err(NoHead::Gone),
-                Ok(Ok(_)) => {}
-            }
-        }
-    }
-
-    /// Reads once, until `deadline`; see [`fill_until`](Self::fill_until).
-    async fn fill_by(
-        &mut self,
-        deadline: Option<Instant>,
-        phase: Phase,
-    ) -> Result<io::Result<usize>, Elapsed> {
-        let mut seat = std::mem::take(&mut self.seat);
-        let filled = seat.timeout_at(deadline, self.fill_until(phase)).await;
-        self.seat = seat;
-        filled
-    }
-
-    /// Reads once. When the worker has come to `phase`, what has arrived is
-    /// still read, but nothing is waited for: 0.
-    async fn fill_until(&mut self, phase: Phase) -> io::Result<usize> {
-        let longest = self.setup.settings.limits.head_size;
-        std::future::poll_fn(|cx| {
-            let mut client = self.client.borrow_mut();
-            match self.input.poll_fill(cx, &mut client, longest) {
-                Poll::Pending if self.worker.phase() >= phase => Poll::Ready(Ok(0)),
-                polled => polled,
-            }
-        })
-        .await
-    }
-
-    /// Reads more of a body; `Ok(false)` if the client has gone.
-    async fn fill_body(&mut self, pace: &mut Pace) -> Result<bool, Refusal> {
-        let settings = &self.setup.settings;
-        let (timeout, least) = (settings.timeouts.body, settings.limits.body_rate);
-        let since = clock::now();
-        let count = clock::timeout(timeout, self.input.fill_body(&self.client))
-            .await
-            .map_err(|_| Refusal::BodyTimeout)?
-            .unwrap_or_default();
-        if least.is_some_and(|least| pace.is_too_slow(since.elapsed(), count, least, timeout)) {
-            return Err(Refusal::BodyTooSlow);
-        }
-        Ok(count > 0)
     }
 
     /// Answers the request whose head is the first `end` bytes of the input.
@@ -371,152 +271,5 @@ impl<'w> Connection<'w> {
                 }
             }
         }
-    }
-
-    /// Reads a body whole, or is `too_large` behind `longest` bytes; `None` if the client
-    /// left.
-    async fn read_small(
-        &mut self,
-        plan: &Plan,
-        longest: u64,
-        too_large: Refusal,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        if matches!(plan.length, Length::Sized(length) if length > longest) {
-            return Err(too_large);
-        }
-        if plan.expects_continue && self.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
-            return Ok(None);
-        }
-        let most = self.setup.settings.limits.body_size.unwrap_or(u64::MAX);
-        let (mut incoming, mut body) = (Incoming::new(plan.length), Vec::new());
-        let mut pace = Pace::default();
-        loop {
-            let is_whole = incoming
-                .collect(&mut self.input, &mut body)
-                .map_err(|_| Refusal::Malformed(Malformed::Chunk))?;
-            if body.len() as u64 > most {
-                return Err(Refusal::BodyTooLarge);
-            }
-            if body.len() as u64 > longest {
-                return Err(too_large);
-            }
-            if is_whole {
-                return Ok(Some(body));
-            }
-            if !self.fill_body(&mut pace).await? {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Sends an answer of our own.
-    async fn refuse(
-        &mut self,
-        refusal: Refusal,
-        plan: &Plan,
-        unread: Length,
-        record: &mut Record,
-    ) -> Next {
-        self.note(refusal);
-        self.say(plan, unread, record, refusal.status(), |reply, out| {
-            refusal.write(reply, out)
-        })
-        .await
-    }
-
-    /// Tells the operator that a request is refused.
-    fn note(&self, refusal: Refusal) {
-        tracing::debug!(status = refusal.status(), reason = %refusal, "answered by ourselves");
-        self.worker.metrics.rejected(refusal);
-    }
-
-    /// Sends what `write` makes of the request's circumstances. `unread` is what
-    /// the client still sends: a little is read, for more the connection ends.
-    async fn say(
-        &mut self,
-        plan: &Plan,
-        unread: Length,
-        record: &mut Record,
-        status: u16,
-        write: impl FnOnce(&Reply<'_>, &mut Vec<u8>) -> usize,
-    ) -> Next {
-        let is_small = match unread {
-            Length::Zero => true,
-            Length::Sized(length) => length <= LONGEST_SMALL_BODY && !plan.expects_continue,
-            Length::Chunked | Length::UntilClose => false,
-        };
-        let keep_alive = plan.keep_alive && is_small && self.worker.phase() == Phase::Running;
-        let date = self.worker.lines.http_date();
-        let reply = Reply {
-            dialect: plan.dialect,
-            is_head: plan.is_head,
-            keep_alive,
-            date: &date,
-        };
-        let mut out = self.worker.lend_head();
-        let length = write(&reply, &mut out);
-        record.status(status);
-        let sent = self.send(&out).await;
-        self.worker.return_head(out);
-        if sent.is_err() {
-            return Next::Close;
-        }
-        *record.bytes() = length as u64;
-        record.end(Ending::Complete);
-        if !keep_alive {
-            return Next::Linger;
-        }
-        self.discard(unread).await
-    }
-
-    /// Says that we are alive.
-    async fn say_healthy(&mut self, plan: &Plan, unread: Length, record: &mut Record) -> Next {
-        self.say(plan, unread, record, 200, |reply, out| {
-            refusal::push_answer("200 OK", br#"{"status":"ok"}"#, reply, out)
-        })
-        .await
-    }
-
-    /// Reads and drops a small body.
-    async fn discard(&mut self, unread: Length) -> Next {
-        let (mut incoming, mut dropped) = (Incoming::new(unread), Vec::new());
-        let mut pace = Pace::default();
-        loop {
-            match incoming.collect(&mut self.input, &mut dropped) {
-                Ok(true) => return Next::Request,
-                Err(_) => return Next::Linger,
-                Ok(false) => dropped.clear(),
-            }
-            if !self.fill_body(&mut pace).await.unwrap_or(false) {
-                return Next::Close;
-            }
-        }
-    }
-
-    async fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        stream::write_all(
-            &self.client,
-            [bytes, b"", b""],
-            self.setup.settings.timeouts.send,
-        )
-        .await
-    }
-
-    /// Says that no more is coming and waits, within limits, for the client to
-    /// say so too.
-    async fn linger(&mut self, most: Duration) {
-        stream::shutdown(&self.client).await;
-        let wait = async {
-            loop {
-                let waiting = self.input.filled().len();
-                self.input.consume(waiting);
-                match clock::timeout(LINGER_IDLE, self.fill_until(Phase::Draining)).await {
-                    Ok(Ok(count)) if count > 0 => {}
-                    Ok(Ok(_) | Err(_)) | Err(_) => return,
-                }
-            }
-        };
-        // Either way the connection ends here.
-        let _ = clock::timeout(most, wait).await;
     }
 }

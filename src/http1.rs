@@ -10,6 +10,7 @@ pub mod buffer;
 pub mod chunked;
 pub mod head;
 pub mod length;
+pub mod pace;
 pub mod response;
 pub mod socket;
 pub mod splice;

@@ -1,10 +1,11 @@
 //! A client that leaves is not worked for any longer, and leaves a line.
 
+#[path = "support/edge.rs"]
+mod edge;
 #[path = "support/engine.rs"]
 mod engine;
 
 use std::{
-    io::Write as _,
     net::TcpStream,
     sync::Arc,
     sync::atomic::{AtomicUsize, Ordering},
@@ -12,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use edge::{Authority, tls_client};
 use engine::{End, Shim, Upstream, full_queue, get, ok, until, with_body};
 
 /// How soon the upstream has to learn of it.
@@ -128,19 +130,32 @@ fn a_reset_is_leaving_too() {
 /// What waits behind the request fills the buffer, so the end cannot be read.
 #[test]
 fn who_sent_more_than_there_is_room_for_may_leave_too() {
-    for (name, is_reset) in [("by an end", false), ("by a reset", true)] {
+    let (authority, directory) = (Authority::new("edge"), tempfile::tempdir().unwrap());
+    let pair = authority.issue("hs.example").section(directory.path());
+    let listeners = format!("{pair}[[listen]]\naddress = \"127.0.0.1:0\"\ntls = ");
+    let cases = [
+        ("by an end", false, false),
+        ("by a reset", false, true),
+        ("by an end below TLS", true, false),
+        ("by a reset below TLS", true, true),
+    ];
+    for (name, is_tls, is_reset) in cases {
         let upstream = unhurried();
-        let shim = Shim::start(&upstream, "");
-        let mut client = TcpStream::connect(&shim.addresses[0]).unwrap();
+        let shim = Shim::start(&upstream, &format!("{listeners}{is_tls}\n"));
+        let socket = TcpStream::connect(&shim.addresses[0]).unwrap();
+        let below = socket.try_clone().unwrap();
+        let mut client = if is_tls {
+            tls_client(socket, &authority, "hs.example", &["http/1.1"])
+        } else {
+            End::from_tcp(socket)
+        };
         let next = format!("GET /next HTTP/1.1\r\nHost: {}", "x".repeat(40_000));
-        client
-            .write_all((get("/wait?timeout=4294967295") + &next).as_bytes())
-            .unwrap();
+        client.send(get("/wait?timeout=4294967295") + &next);
         until("the upstream has it", || upstream.open() == 1);
         if is_reset {
-            rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+            rustix::net::sockopt::set_socket_linger(&below, Some(Duration::ZERO)).unwrap();
         }
-        drop(client);
+        drop((client, below));
         until("the upstream is released", || upstream.open() == 0);
         let line = &shim.log(1)[0];
         assert_eq!(line["ending"], "client_gone", "case: {name}");

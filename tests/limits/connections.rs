@@ -191,11 +191,14 @@ fn requests_that_are_not_forwarded_yet_count() {
         &ask("FAKE-SECRET-0"),
     );
     let known = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{\"user_id\":\"@a:h\"}";
+    let question = "HEAD /auth HTTP/1.1\r\nHost: h\r\nX-Original-URI: /v\r\nX-Original-Method: GET\r\n\
+        Authorization: Bearer FAKE-SECRET-0\r\n\r\n";
     let cases = [
-        ("its form is still coming", false, form),
-        ("a verdict is waited for", true, verdict),
+        ("its form is still coming", false, 0, form),
+        ("a verdict is waited for", true, 0, verdict),
+        ("somebody else waits for a verdict", true, 1, question),
     ];
-    for (name, verifies, waiting) in cases {
+    for (name, verifies, listener, waiting) in cases {
         let upstream = Upstream::start(move |mut end| {
             while let Some(request) = end.request() {
                 if request.value("authorization") == Some("Bearer FAKE-SECRET-0") {
@@ -215,10 +218,12 @@ fn requests_that_are_not_forwarded_yet_count() {
             String::new()
         };
         let config = format!(
-            "workers = 1\n[limits]\nin_flight = 1\n[relocate]\nprofile = \"generic\"\n{verify}"
+            "workers = 1\n[limits]\nin_flight = 1\n[relocate]\nprofile = \"generic\"\n{verify}{}{}",
+            listen(""),
+            listen("role = \"auth\"")
         );
         let shim = Shim::start(&upstream, &config);
-        let mut first = shim.connect();
+        let mut first = End::connect(&shim.addresses[listener]);
         first.send(waiting);
         let mut second = shim.connect();
         // Either may be looked at first.

@@ -42,12 +42,7 @@ pub(super) fn fits(meaning: Meaning, text: &[u8], clock: &Clock) -> bool {
 
 /// The length of a value at the start of `text`, if its meaning tells that.
 pub(super) fn length(meaning: Meaning, text: &[u8], literal: &[u8]) -> Option<usize> {
-    let run = |is_part: fn(u8) -> bool| {
-        text.iter()
-            .take(LONGEST)
-            .take_while(|byte| is_part(**byte))
-            .count()
-    };
+    let run = |is_part| run(text.iter(), is_part);
     let length = match meaning {
         Meaning::Epoch => run(is_of_number),
         Meaning::Method => run(is_of_method),
@@ -90,13 +85,7 @@ pub(super) fn may_begin(meaning: Meaning, text: &[u8], literal: &[u8], clock: &C
 
 /// Whether such a value, with `before` in front of it, can end where `text` does.
 pub(super) fn may_end(meaning: Meaning, text: &[u8], before: &[u8], clock: &Clock) -> bool {
-    let run = |is_part: fn(u8) -> bool| {
-        text.iter()
-            .rev()
-            .take(LONGEST)
-            .take_while(|byte| is_part(**byte))
-            .count()
-    };
+    let run = |is_part| run(text.iter().rev(), is_part);
     let length = match meaning {
         Meaning::Epoch => run(is_of_number),
         Meaning::Method => run(is_of_method),
@@ -111,6 +100,13 @@ pub(super) fn may_end(meaning: Meaning, text: &[u8], before: &[u8], clock: &Cloc
         return false;
     };
     rest.ends_with(before) && fits(meaning, value, clock)
+}
+
+/// How many bytes there are of one kind.
+fn run<'t>(text: impl Iterator<Item = &'t u8>, is_part: fn(u8) -> bool) -> usize {
+    text.take(LONGEST)
+        .take_while(|byte| is_part(**byte))
+        .count()
 }
 
 fn is_nobody(text: &[u8]) -> bool {
