@@ -116,12 +116,18 @@ def test_rotation_loses_no_line(tmp_path: Path, token: str, afterwards: ExitStac
     afterwards.callback(nginx.stop)
     rotated: list[Path] = []
     with requests(port, spellings(token)) as sent:
-        for number in range(10):
+
+        def wait_for_lines() -> None:
             mark = sent[0]
-            wait_until("more requests", lambda mark=mark: sent[0] > mark + 50)
+            wait_until("more requests", lambda: sent[0] > mark + 50)
+            wait_until("lines in the file", lambda: access.log.stat().st_size > 0)
+
+        for number in range(10):
+            wait_for_lines()
             rotated.append(access.log.rename(tmp_path / f"access.log.{number}"))
             access.reopen()
             wait_until("the new file", access.log.exists)
+        wait_for_lines()
     rotated.append(access.log)
 
     def lines() -> int:
