@@ -16,7 +16,9 @@ use self::{
 use crate::{
     access_log::{Ending, Record},
     clock::Seat,
-    http1::{body::BodyError, buffer::Buffer, chunked::BadChunk, length::Length, stream::Shared},
+    http1::{
+        body::BodyError, buffer::Buffer, chunked::BadChunk, head, length::Length, stream::Shared,
+    },
     metrics::{self, ConnectFailure, Timeout},
     plan::Plan,
     refusal::{Malformed, Refusal},
@@ -197,21 +199,18 @@ impl Exchange<'_> {
             let mut upload = pin!(upload.run(self.input, head));
             let mut download = pin!(download.run());
             std::future::poll_fn(|cx| {
-                // The request first: it has to leave before there can be a response. Behind
-                // it nothing of the client is waited for, unless the connection ends there
-                // and it must not be closed upon what was sent.
-                let is_answer_first =
-                    progress.sending_ended.get().is_some() && self.plan.keep_alive;
-                if is_answer_first && let Poll::Ready(answered) = download.as_mut().poll(cx) {
-                    return Poll::Ready(Ended::Response(answered));
-                }
-                if let Poll::Ready(error) = upload.as_mut().poll(cx) {
+                let is_sent = progress.sending_ended.get().is_some();
+                if !is_sent && let Poll::Ready(error) = upload.as_mut().poll(cx) {
                     return Poll::Ready(Ended::Request(error));
                 }
-                if is_answer_first {
-                    return Poll::Pending;
+                if let Poll::Ready(answered) = download.as_mut().poll(cx) {
+                    return Poll::Ready(Ended::Response(answered));
                 }
-                download.as_mut().poll(cx).map(Ended::Response)
+                // Behind the request the client is looked at only while there is no answer.
+                if is_sent {
+                    return upload.as_mut().poll(cx).map(Ended::Request);
+                }
+                Poll::Pending
             })
             .await
         };
@@ -282,11 +281,25 @@ impl Exchange<'_> {
         if answered.upstream_stays && is_sent && is_shared {
             pool.put(link);
         }
-        match (answered.client_stays, is_sent && self.input.is_empty()) {
-            (true, _) => Next::Request,
-            (false, true) => Next::Close,
-            (false, false) => Next::Linger,
+        if answered.client_stays {
+            Next::Request
+        } else if is_sent && self.has_read_all().await {
+            Next::Close
+        } else {
+            Next::Linger
         }
+    }
+
+    /// Whether the client has sent nothing that is unread: to close upon it would reset the
+    /// connection, and the answer with it.
+    async fn has_read_all(&mut self) -> bool {
+        self.input.is_empty()
+            && std::future::poll_fn(|cx| {
+                let mut client = self.client.borrow_mut();
+                let filled = self.input.poll_fill(cx, &mut client, head::LONGEST);
+                Poll::Ready(!matches!(filled, Poll::Ready(Ok(1..))))
+            })
+            .await
     }
 
     /// The upstream failed, or the client took no more.

@@ -6,15 +6,17 @@ mod edge;
 mod engine;
 
 use std::{
+    io::{Read as _, Write as _},
     net::TcpStream,
     sync::Arc,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use edge::{Authority, tls_client};
 use engine::{End, Shim, Upstream, full_queue, get, ok, until, with_body};
+use rustix::process::Signal;
 
 /// How soon the upstream has to learn of it.
 const SOON: Duration = Duration::from_secs(1);
@@ -159,6 +161,49 @@ fn who_sent_more_than_there_is_room_for_may_leave_too() {
         until("the upstream is released", || upstream.open() == 0);
         let line = &shim.log(1)[0];
         assert_eq!(line["ending"], "client_gone", "case: {name}");
+    }
+}
+
+/// Closing upon bytes that nobody read would reset the connection, and the answer with it.
+#[test]
+fn what_comes_with_the_answer_does_not_reset_it() {
+    let cases = [
+        ("asked for", "1.1", "Connection: close\r\n"),
+        (
+            "no other end of the body",
+            "1.0",
+            "Connection: keep-alive\r\n",
+        ),
+    ];
+    for (name, version, field) in cases {
+        let is_open = Arc::new(AtomicBool::new(false));
+        let (gate, sent) = (Arc::clone(&is_open), Arc::new(AtomicBool::new(false)));
+        let done = Arc::clone(&sent);
+        let upstream = Upstream::start(move |mut end| {
+            while end.request().is_some() {
+                until("the gate opens", || gate.load(Ordering::SeqCst));
+                end.send(
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+                );
+                done.store(true, Ordering::SeqCst);
+            }
+        });
+        let shim = Shim::start(&upstream, "");
+        let mut client = TcpStream::connect(&shim.addresses[0]).unwrap();
+        let request = format!("GET / HTTP/{version}\r\nHost: h\r\n{field}\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        until("the upstream has it", || upstream.requests().len() == 1);
+        // It wakes up to both at once.
+        shim.halt();
+        client.write_all(get("/next").as_bytes()).unwrap();
+        is_open.store(true, Ordering::SeqCst);
+        until("it is answered", || sent.load(Ordering::SeqCst));
+        shim.signal(Signal::CONT);
+        let mut answer = Vec::new();
+        let end = client.read_to_end(&mut answer);
+        assert!(end.is_ok(), "case: {name}: {end:?}");
+        let body = answer.windows(4).filter(|part| part == b"body").count();
+        assert_eq!(body, 1, "case: {name}");
     }
 }
 

@@ -153,6 +153,7 @@ impl<'a> Download<'a> {
                     // A request that is still on its way has time-outs of its own.
                     Err(Elapsed) => from = progress.sending_ended.get().unwrap_or_else(clock::now),
                 }
+                // Nothing was sent since then.
                 if from.checked_add(patience) <= deadline {
                     break Err(ResponseError::Timeout);
                 }
