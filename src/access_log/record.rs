@@ -84,10 +84,7 @@ impl Record {
     )]
     pub fn request(&mut self, method: &[u8], target: RawTarget<'_>, version: Option<Version>) {
         self.count.method = Method::of(method);
-        self.entry.method = match self.count.method {
-            Method::Other => self.keep(method),
-            _ => self.keep_as_is(method),
-        };
+        self.entry.method = self.keep(method);
         self.entry.target = self.keep(target.expose());
         self.entry.version = version;
     }
@@ -147,13 +144,6 @@ impl Record {
         }
         let start = self.entry.text.len();
         self.redactor.mask_into(text, &mut self.entry.text);
-        start..self.entry.text.len()
-    }
-
-    /// Keeps what is known to be no secret.
-    fn keep_as_is(&mut self, text: &[u8]) -> Range<usize> {
-        let start = self.entry.text.len();
-        self.entry.text.extend_from_slice(text);
         start..self.entry.text.len()
     }
 }
