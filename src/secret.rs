@@ -175,17 +175,16 @@ impl TokenKey {
     pub fn at_host(self, host: &[u8]) -> Self {
         const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
         const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-        let add = |hash: u128, word: u128| (hash ^ word).wrapping_mul(PRIME);
-        let (words, rest) = host.as_chunks::<8>();
-        let hash = words.iter().fold(BASIS, |hash, word| {
-            let word = u64::from_le_bytes(word.map(|byte| byte.to_ascii_lowercase()));
-            add(hash, word.into())
+        // No host has a NUL, so short words differ from long ones.
+        let word = |bytes: &[u8]| {
+            bytes.iter().fold(0, |word: u64, byte| {
+                word << 8 | u64::from(byte.to_ascii_lowercase())
+            })
+        };
+        let name = host.chunks(8).fold(BASIS, |name, bytes| {
+            (name ^ u128::from(word(bytes))).wrapping_mul(PRIME)
         });
-        // A host has no NUL, so what is added to the last word tells lengths apart.
-        let last = rest.iter().fold(0, |word: u64, byte| {
-            word << 8 | u64::from(byte.to_ascii_lowercase())
-        });
-        Self((u128::from_ne_bytes(self.0) ^ add(hash, last.into())).to_ne_bytes())
+        Self((u128::from_ne_bytes(self.0) ^ name).to_ne_bytes())
     }
 }
 
