@@ -111,8 +111,7 @@ impl Connection<'_> {
             }
             Verdict::Health => self.say_healthy(plan, *unread, record).await,
             Verdict::Refuse(refusal) => {
-                self.note(refusal);
-                self.say(plan, *unread, record, refusal.status(), |reply, out| {
+                self.refuse_as(refusal, plan, *unread, record, |reply, out| {
                     answer::push_refused(*asker, refusal, shown, reply, out)
                 })
                 .await
@@ -241,8 +240,7 @@ impl Connection<'_> {
         unread: Length,
         record: &mut Record,
     ) -> Next {
-        self.note(refusal);
-        self.say(plan, unread, record, refusal.status(), |reply, out| {
+        self.refuse_as(refusal, plan, unread, record, |reply, out| {
             grpc::push_failure(Code::from(refusal), reply, out)
         })
         .await

@@ -22,11 +22,22 @@ impl Connection<'_> {
         unread: Length,
         record: &mut Record,
     ) -> Next {
+        let write = |reply: &Reply<'_>, out: &mut Vec<u8>| refusal.write(reply, out);
+        self.refuse_as(refusal, plan, unread, record, write).await
+    }
+
+    /// The same in another form.
+    pub(super) async fn refuse_as(
+        &mut self,
+        refusal: Refusal,
+        plan: &Plan,
+        unread: Length,
+        record: &mut Record,
+        write: impl FnOnce(&Reply<'_>, &mut Vec<u8>) -> usize,
+    ) -> Next {
         self.note(refusal);
-        self.say(plan, unread, record, refusal.status(), |reply, out| {
-            refusal.write(reply, out)
-        })
-        .await
+        self.say(plan, unread, record, refusal.status(), write)
+            .await
     }
 
     /// Tells the operator that a request is refused.
