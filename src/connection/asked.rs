@@ -58,11 +58,13 @@ impl Connection<'_> {
         let (Verdict::Forward, Some((site, _))) = (plan.verdict, setup.site(plan.site)) else {
             return false;
         };
-        // It waits in memory of ours, as one that is to be forwarded does.
-        let Some(_in_flight) = self.worker.begin(setup.settings.limits.in_flight) else {
+        // Where somebody is asked it waits in memory of ours, as one to be forwarded does.
+        let most = setup.settings.limits.in_flight;
+        let in_flight = site.verifies().then(|| self.worker.begin(most));
+        if matches!(in_flight, Some(None)) {
             plan.verdict = Verdict::Refuse(Refusal::Busy);
             return false;
-        };
+        }
         match self.identify(site, plan, head).await {
             Ok(is_here) => {
                 if let Some(touch) = &plan.touch {

@@ -233,6 +233,18 @@ fn requests_that_are_not_forwarded_yet_count() {
         });
         second.send(get("/_tokenshim/health"));
         assert_eq!(second.response().status(), 200, "case: {name}");
+        // A question that nobody else is asked about waits for nothing.
+        let mut asker = End::connect(&shim.addresses[1]);
+        asker.send(
+            question
+                .replace("HEAD", "GET")
+                .replace("SECRET-0", "SECRET-1"),
+        );
+        let answer = asker.response();
+        // nginx knows no other refusals than 401 and 403.
+        let expected = if verifies { (403, true) } else { (200, false) };
+        let busy = answer.text().contains("Too busy");
+        assert_eq!((answer.status(), busy), expected, "case: {name}");
         drop(first);
         until("the place is free", || {
             second.send(ask("FAKE-SECRET-1"));
