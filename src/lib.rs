@@ -85,6 +85,7 @@ pub mod exchange;
 pub mod exit;
 pub mod field_value;
 pub mod fingerprint;
+mod fold;
 pub mod hash_token;
 pub mod healthcheck;
 pub mod http1;

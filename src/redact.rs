@@ -25,6 +25,7 @@ mod finding;
 mod names;
 mod placeholder;
 mod prefilter;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -295,13 +296,10 @@ impl Redactor {
         let mut at = start;
         loop {
             // Nearly all of a word is letters that stand for themselves and begin no token.
-            while let Some(byte) = text.get(at)
-                && names::is_word(*byte)
-                && !token::may_start(text, at, *byte, 1)
-            {
-                tail.push(*byte);
-                at = at.saturating_add(1);
-            }
+            let run = text.get(at..).unwrap_or_default();
+            let length = stretch::length(run);
+            tail.extend(run.get(..length).unwrap_or_default());
+            at = at.saturating_add(length);
             let Some(unit) = unit::read(text, at) else {
                 break;
             };

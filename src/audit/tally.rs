@@ -24,7 +24,8 @@ use super::{
     line::{Field, Format},
     sighting::{Outcome, Place, Sighting, TokenId},
 };
-use names::{Adopted, Fold, Names, Set};
+use crate::fold::Fold;
+use names::{Adopted, Names, Set};
 pub use part::BadId;
 pub(in crate::audit) use part::{Header, Part, PartError, Reader, confidence_name, field_name};
 use sample::Sample;

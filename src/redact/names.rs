@@ -168,7 +168,7 @@ const KNOWN: &[(&str, Start, Rule, &str, &str)] = &[
 ];
 
 /// A letter, digit or mark that names are made of.
-pub(super) fn is_word(byte: u8) -> bool {
+pub(super) const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
@@ -252,7 +252,7 @@ impl Names {
         let last = tail.last()?;
         if !self
             .last
-            .get(usize::from(last))
+            .get(usize::from(fold(last)))
             .copied()
             .unwrap_or_default()
         {
@@ -282,9 +282,15 @@ impl Names {
 
 impl Name {
     fn ends(&self, tail: &Tail) -> bool {
-        let Some(head) = tail.bytes().strip_suffix(&*self.text) else {
+        let bytes = tail.bytes();
+        let head = bytes.len().checked_sub(self.text.len());
+        let Some((head, end)) = head.and_then(|head| bytes.split_at_checked(head)) else {
             return false;
         };
+        let mut pairs = end.iter().zip(&self.text).rev();
+        if !pairs.all(|(byte, own)| fold(*byte) == *own) {
+            return false;
+        }
         let before = head.last().copied().or(tail.before);
         match self.rule {
             Rule::Query => before.is_none_or(|byte| matches!(byte, b'?' | b'&' | b';' | b'#')),
@@ -293,7 +299,7 @@ impl Name {
     }
 }
 
-/// The last decoded bytes of a word, folded for comparison.
+/// The last decoded bytes of a word.
 pub(super) struct Tail {
     buffer: [u8; TAIL],
     length: usize,
@@ -319,8 +325,23 @@ impl Tail {
             self.length = kept;
         }
         if let Some(place) = self.buffer.get_mut(self.length) {
-            *place = fold(byte);
+            *place = byte;
             self.length = self.length.saturating_add(1);
+        }
+    }
+
+    /// The same for many at once.
+    pub(super) fn extend(&mut self, run: &[u8]) {
+        let run = last(run, TAIL / 2);
+        let (from, kept) = (self.length, TAIL / 2);
+        if from.saturating_add(run.len()) > TAIL {
+            self.buffer.copy_within(from.saturating_sub(kept)..from, 0);
+            self.length = kept;
+        }
+        let end = self.length.saturating_add(run.len());
+        if let Some(place) = self.buffer.get_mut(self.length..end) {
+            place.copy_from_slice(run);
+            self.length = end;
         }
     }
 

@@ -6,6 +6,7 @@
 //! with a digit and a capital among them, since `mat_` begins ordinary names.
 
 use super::names::Tail;
+use super::stretch;
 use super::unit::{self, Unit};
 use super::value::{self, Source};
 use super::{Finding, Kind};
@@ -112,25 +113,9 @@ enum Shape {
 /// Characters of a token by MAS behind its prefix.
 const TOKEN: usize = 37;
 
-/// Whether a token may begin at `at`, where `byte` takes `width` raw bytes: it does not in
-/// most places of a word. An escape behind it may say anything, so it is read in full.
-#[inline]
-pub(super) fn may_start(text: &[u8], at: usize, byte: u8, width: usize) -> bool {
-    let second: &[u8] = match byte {
-        b's' => b"y",
-        b'm' => b"acp",
-        b'M' => b"D",
-        b'r' => b"e",
-        b't' => b"s",
-        _ => return false,
-    };
-    let next = text.get(at.saturating_add(width));
-    next.is_some_and(|next| matches!(next, b'%' | b'\\') || second.contains(next))
-}
-
 /// The finding for a token that begins at `at`, where `unit` was just read.
 pub(super) fn starting(source: Source<'_>, at: usize, unit: Unit, tail: &Tail) -> Option<Finding> {
-    if !may_start(source.text, at, unit.byte, unit.width) {
+    if !stretch::may_start(source.text, at, unit.byte, unit.width) {
         return None;
     }
     let (mut end, token) = recognise(source.text, at, tail.is_open())?;

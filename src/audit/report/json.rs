@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::{MetaRow, Report, SCHEMA_VERSION, TokenRow, Totals, safe};
+use crate::scan;
 
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(Visible(&mut *out), report)?;
@@ -19,8 +20,7 @@ pub(in crate::audit) struct Visible<W>(pub(in crate::audit) W);
 impl<W: Write> Write for Visible<W> {
     /// Whole characters come at once; JSON has no such ones but in strings.
     fn write(&mut self, json: &[u8]) -> io::Result<usize> {
-        let is_plain = |byte: &u8| *byte < 0x7f;
-        if json.iter().all(is_plain) {
+        if scan::is_all(json, 0..=0x7e, []) {
             self.0.write_all(json)?;
             return Ok(json.len());
         }

@@ -77,7 +77,9 @@ impl<'r> Request<'r> {
 
 fn is(pair: &query::Pair<'_>, secret: &[u8]) -> bool {
     let value = pair.value.unwrap_or_default();
-    percent::decode(value).eq(secret.iter().copied())
+    // Nearly all are as they were minted.
+    value == secret && memchr::memchr(b'%', value).is_none()
+        || percent::decode(value).eq(secret.iter().copied())
 }
 
 /// Behind `https://host` of a target in absolute form.

@@ -1,10 +1,8 @@
 //! Words of fixed sets as small numbers, since each token has several of them.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::{borrow::Cow, collections::HashMap, hash::BuildHasherDefault};
+
+use crate::fold::Fold;
 
 /// Which set a word is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,54 +84,5 @@ impl Adopted {
             None => code,
             Some(place) => self.0.get(usize::from(place)).copied().unwrap_or(OTHER),
         }
-    }
-}
-
-/// Quick, for keys that no stranger chooses: places of texts, numbers of words, keyed hashes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Fold(u64);
-
-impl Fold {
-    fn push(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-impl Hasher for Fold {
-    fn finish(&self) -> u64 {
-        // The table looks at the highest bits and the lowest.
-        self.0 ^ self.0 >> 32
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            self.push(
-                chunk
-                    .iter()
-                    .fold(0, |value, byte| value << 8 | u64::from(*byte)),
-            );
-        }
-    }
-
-    fn write_u8(&mut self, value: u8) {
-        self.push(u64::from(value));
-    }
-
-    fn write_u16(&mut self, value: u16) {
-        self.push(u64::from(value));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.push(value);
-    }
-
-    fn write_usize(&mut self, value: usize) {
-        self.push(u64::try_from(value).unwrap_or(u64::MAX));
-    }
-
-    fn write_isize(&mut self, value: isize) {
-        self.push(u64::from_ne_bytes(
-            i64::try_from(value).unwrap_or_default().to_ne_bytes(),
-        ));
     }
 }
