@@ -100,7 +100,7 @@ impl<'f> Following<'f> {
 
     /// Reads until it is told to stop.
     pub(super) fn run(mut self) -> Found {
-        let mut eye = Eye::new(self.search);
+        let mut eye = Eye::new(self.search, 1);
         loop {
             // The last look is behind the order to stop: what was written before it counts.
             let is_last = self.watch.is_stopped();
@@ -115,7 +115,7 @@ impl<'f> Following<'f> {
         for file in self.files {
             file.finish(&mut eye);
         }
-        eye.found()
+        eye.take()
     }
 }
 

@@ -4,6 +4,7 @@
 //! the others go on with the next. What could not be read is said in the tally.
 
 mod chunk;
+mod ends;
 mod eye;
 mod journal;
 mod known;
@@ -106,31 +107,67 @@ pub(in crate::audit) fn scan(
     jobs: usize,
     watch: &Arc<Watch>,
 ) -> Found {
+    let jobs = jobs.max(1);
     let queue = Queue::new(inputs, watch);
-    let mut all = Found {
+    let common = Common::new(jobs, search.sizes);
+    let is_whole = thread::scope(|scope| {
+        let work = || Worker::new(search, &queue, &common).run();
+        let workers: Vec<_> = (1..jobs).map(|_| scope.spawn(work)).collect();
+        // This thread is the first of them.
+        work();
+        let ends = workers.into_iter().map(thread::ScopedJoinHandle::join);
+        ends.filter(Result::is_err).count() == 0
+    });
+    let mut all = common.into_found().unwrap_or_else(|| Found {
         tally: search.tally.clone(),
         held: Held::new(),
-    };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (1..jobs.max(1))
-            .map(|_| scope.spawn(|| Worker::new(search, &queue).run()))
-            .collect();
-        // This thread is the first of them.
-        all.add(Worker::new(search, &queue).run());
-        for worker in workers {
-            match worker.join() {
-                Ok(found) => all.add(found),
-                Err(_) => all
-                    .tally
-                    .incomplete(None, "a worker ended before its time".to_owned()),
-            }
-        }
     });
+    if !is_whole {
+        all.tally
+            .incomplete(None, "a worker ended before its time".to_owned());
+    }
     if watch.is_stopped() {
         all.tally
             .incomplete(None, "interrupted before all was read".to_owned());
     }
     all
+}
+
+/// What workers have handed in. Who has found many secrets does so at times, so that what
+/// is kept of each is not kept by every worker.
+struct Common {
+    found: Mutex<Option<Found>>,
+    jobs: usize,
+    kept: usize,
+}
+
+impl Common {
+    fn new(jobs: usize, sizes: Sizes) -> Self {
+        Self {
+            found: Mutex::new(None),
+            jobs,
+            kept: sizes.kept,
+        }
+    }
+
+    /// Whether a worker with so many secrets should hand them in. One alone need not.
+    fn is_due(&self, secrets: usize) -> bool {
+        self.jobs > 1 && secrets.saturating_mul(self.jobs) > self.kept
+    }
+
+    fn add(&self, found: Found) {
+        let mut all = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *all {
+            Some(all) => all.add(found),
+            None => *all = Some(found),
+        }
+    }
+
+    fn into_found(self) -> Option<Found> {
+        self.found
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is left to be read.

@@ -1,11 +1,13 @@
 //! Looks at the lines in which something may be a secret.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, hash::BuildHasherDefault, mem, ops::Range};
 
 use jiff::Timestamp;
 
 use super::{
-    Found, Search, journal,
+    Found, Search,
+    ends::Ends,
+    journal,
     known::{Known, Memory},
     lines::Piece,
     request::Request,
@@ -17,6 +19,7 @@ use crate::{
         tally::Tally,
         verify_live::Held,
     },
+    fold::Fold,
     redact::{Confidence, Finding, Kind, Redactor, TokenKind},
 };
 
@@ -33,22 +36,23 @@ pub(in crate::audit) struct Eye<'s> {
 }
 
 impl<'s> Eye<'s> {
-    pub(in crate::audit) fn new(search: &'s Search<'s>) -> Self {
+    /// One of so many.
+    pub(in crate::audit) fn new(search: &'s Search<'s>, jobs: usize) -> Self {
         Self {
             search,
             lines: search.lines.clone(),
             families: Families::default(),
-            memory: Memory::default(),
+            memory: Memory::new(jobs),
             tally: search.tally.clone(),
             held: Held::new(),
         }
     }
 
-    /// All that was seen.
-    pub(in crate::audit) fn found(self) -> Found {
+    /// All that was seen; it begins anew.
+    pub(in crate::audit) fn take(&mut self) -> Found {
         Found {
-            tally: self.tally,
-            held: self.held,
+            tally: mem::replace(&mut self.tally, self.search.tally.clone()),
+            held: mem::take(&mut self.held),
         }
     }
 
@@ -57,9 +61,10 @@ impl<'s> Eye<'s> {
         match piece {
             Piece::Lines(block) => {
                 let first = place.line;
-                let (ends, counted) = self.block(place.input, block, &mut || first);
-                let rest = count(block, counted..block.len());
-                place.line = first.saturating_add(ends).saturating_add(rest);
+                let mut ends = Ends::of(block);
+                let mut line = |at| first.saturating_add(ends.before(block, at));
+                self.block(place.input, block, &mut line);
+                place.line = first.saturating_add(ends.total());
             }
             Piece::Part { text, own, is_last } => {
                 let mut suspects = self.search.redactor.suspects(text);
@@ -73,30 +78,18 @@ impl<'s> Eye<'s> {
         }
     }
 
-    /// Looks at whole lines. The number of the first is asked for when there is something
-    /// to be seen. Returns how many end, and up to where they were counted.
-    pub(super) fn block(
-        &mut self,
-        input: u32,
-        block: &[u8],
-        first_line: &mut dyn FnMut() -> u64,
-    ) -> (u64, usize) {
+    /// Looks at whole lines. The number of the one that begins at a place is asked of `line`
+    /// when there is something to be seen.
+    pub(super) fn block(&mut self, input: u32, block: &[u8], line: &mut dyn FnMut(usize) -> u64) {
         let search = self.search;
         let mut suspects = search.redactor.suspects(block);
-        let mut first_number = None;
-        let mut ends = 0_u64;
-        // Line ends are counted up to here.
-        let mut counted = 0;
         let mut from = 0;
         while let Some(found) = suspects.next(from) {
             let whole = line_around(block, found);
             from = whole.end;
             // Most suspects are none: their lines need no number.
             let mut place = || {
-                ends = ends.saturating_add(count(block, counted..whole.start));
-                counted = whole.start;
-                let first = *first_number.get_or_insert_with(&mut *first_line);
-                let line = ends.saturating_add(first);
+                let line = line(whole.start);
                 Place { input, line }
             };
             let text = block.get(whole.clone()).unwrap_or_default();
@@ -106,19 +99,15 @@ impl<'s> Eye<'s> {
             };
             self.line(&mut place, text, &mut next, &(0..text.len()), None);
         }
-        let (mut number, mut behind) = (0_u64, 0);
         for (at, message) in journal::arrays(block) {
             let whole = line_around(block, at);
             let mut place = || {
-                number = number.saturating_add(count(block, behind..whole.start));
-                behind = whole.start;
-                let line = first_line().saturating_add(number);
+                let line = line(whole.start);
                 Place { input, line }
             };
             let entry = block.get(whole.clone()).unwrap_or_default();
             self.message(&mut place, entry, &message);
         }
-        (ends, counted)
     }
 
     /// Looks at a message that its entry has as numbers.
@@ -230,8 +219,7 @@ impl<'s> Eye<'s> {
             user: known
                 .user
                 .as_deref()
-                .or(named)
-                .and_then(|user| str::from_utf8(user).ok()),
+                .or_else(|| str::from_utf8(named?).ok()),
             place,
             field,
             time: record.time,
@@ -255,7 +243,7 @@ impl<'s> Eye<'s> {
 /// Of a token that was cut nobody can say which one it is: those of one user and kind
 /// count as one.
 fn identify(search: &Search<'_>, finding: &Finding, line: &[u8], secret: &[u8]) -> Known {
-    let user = localpart(finding, secret).map(Vec::into_boxed_slice);
+    let user = localpart(finding, secret);
     let (id, kind) = if let Some(kind) = finding.cut_name(line) {
         let user = user.as_deref().unwrap_or_default();
         // No token has a space.
@@ -270,7 +258,9 @@ fn identify(search: &Search<'_>, finding: &Finding, line: &[u8], secret: &[u8]) 
         id,
         kind,
         confidence: finding.confidence(),
-        user,
+        user: user
+            .and_then(|user| String::from_utf8(user).ok())
+            .map(String::into_boxed_str),
     }
 }
 
@@ -327,9 +317,9 @@ fn way(finding: &Finding, record: &Record<'_>) -> Way {
 }
 
 /// Families of names that were looked up already: a name is searched for many words, and
-/// a log has few names.
+/// a log has few names. Strangers choose them, but there are no more than [`NAMES`].
 #[derive(Debug, Default)]
-struct Families(HashMap<Box<[u8]>, &'static str>);
+struct Families(HashMap<Box<[u8]>, &'static str, BuildHasherDefault<Fold>>);
 
 /// The most names kept, and their greatest length: attackers make up their own.
 const NAMES: usize = 512;
@@ -379,12 +369,6 @@ fn line_around(block: &[u8], place: usize) -> Range<usize> {
         place.saturating_add(end).saturating_add(1)
     });
     start..end
-}
-
-/// Line ends.
-pub(super) fn count(block: &[u8], range: Range<usize>) -> u64 {
-    let text = block.get(range).unwrap_or_default();
-    super::chunk::as_u64(memchr::memchr_iter(b'\n', text).count())
 }
 
 /// Whom each sighting is told, as it comes.

@@ -21,6 +21,8 @@ pub(in crate::audit) struct Sizes {
     pub(in crate::audit) longest: usize,
     /// What two parts of a longer one have in common; no secret is half as long.
     pub(in crate::audit) overlap: usize,
+    /// Secrets that several workers together may have before they hand them in.
+    pub(in crate::audit) kept: usize,
 }
 
 impl Default for Sizes {
@@ -29,6 +31,7 @@ impl Default for Sizes {
             block: 256 * 1024,
             longest: 1024 * 1024,
             overlap: 64 * 1024,
+            kept: 20 * 1024,
         }
     }
 }
@@ -217,6 +220,7 @@ mod tests {
         block: 7,
         longest: 20,
         overlap: 8,
+        kept: 0,
     };
 
     /// A source that gives as many bytes as it likes.

@@ -85,6 +85,7 @@ proptest! {
         block in 1..900_usize,
         jobs in 1..5_usize,
         is_compressed in any::<bool>(),
+        kept in 0..5_usize,
     ) {
         let mut text = lines.join("\n");
         if has_end {
@@ -92,7 +93,7 @@ proptest! {
         }
         let whole = report(text.as_bytes(), Sizes::default(), 1, false);
         // No line is longer, so that none is looked at in parts.
-        let sizes = Sizes { block, longest: 400, overlap: 100 };
+        let sizes = Sizes { block, longest: 400, overlap: 100, kept };
         prop_assert_eq!(report(text.as_bytes(), sizes, jobs, is_compressed), whole);
     }
 }
@@ -120,6 +121,7 @@ fn lines_behind_a_long_one_count_once() {
                 block,
                 longest: 10_000,
                 overlap: 1000,
+                kept: 20,
             };
             // Whether a line is looked at as a whole or in parts may differ here.
             for (jobs, is_compressed) in [(1, true), (1, false), (2, false)] {

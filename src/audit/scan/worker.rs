@@ -3,9 +3,10 @@
 use std::{io, sync::atomic::Ordering};
 
 use super::{
-    Found, Queue, Search, Task,
+    Common, Queue, Search, Task,
     chunk::{Plain, as_u64},
-    eye::{self, Eye},
+    ends::Ends,
+    eye::Eye,
     lines::{Buffer, Lines, Piece},
 };
 use crate::audit::{input::Raw, sighting::Place};
@@ -16,6 +17,7 @@ const REST: usize = 4096;
 pub(super) struct Worker<'w> {
     search: &'w Search<'w>,
     queue: &'w Queue<'w>,
+    common: &'w Common,
     eye: Eye<'w>,
     buffer: Buffer,
     /// Made for the first stream.
@@ -23,27 +25,29 @@ pub(super) struct Worker<'w> {
 }
 
 impl<'w> Worker<'w> {
-    pub(super) fn new(search: &'w Search<'w>, queue: &'w Queue<'w>) -> Self {
+    pub(super) fn new(search: &'w Search<'w>, queue: &'w Queue<'w>, common: &'w Common) -> Self {
         let sizes = search.sizes;
         let room = sizes.block.saturating_add(sizes.longest).max(REST);
         Self {
             search,
             queue,
-            eye: Eye::new(search),
+            common,
+            eye: Eye::new(search, common.jobs),
             buffer: Buffer::new(0, room.saturating_add(REST)),
             lines: None,
         }
     }
 
-    pub(super) fn run(mut self) -> Found {
+    pub(super) fn run(mut self) {
         while let Some(task) = self.queue.take(self.search.sizes) {
             match task {
                 Task::Chunk(plain, index) => self.chunk(&plain, index),
                 Task::Stream(input, stream) => self.stream(input, stream),
                 Task::Unread(input, why) => self.eye.tally.incomplete(Some(input), why),
             }
+            relieve(&mut self.eye, self.common);
         }
-        self.eye.found()
+        self.common.add(self.eye.take());
     }
 
     fn chunk(&mut self, plain: &Plain, index: u64) {
@@ -70,11 +74,13 @@ impl<'w> Worker<'w> {
         )?;
         let own = filled.min(block);
         let text = room.get(..filled).unwrap_or_default();
-        let ends = eye::count(text, 0..own);
-        turn.count(ends);
+        let ends = Ends::of(text.get(..own).unwrap_or_default());
+        turn.count(ends.total());
         let last = text.get(own.saturating_sub(1)) != Some(&b'\n');
         let is_end = start.saturating_add(as_u64(own)) >= plain.size();
-        let lines = ends.saturating_add(u64::from(is_end && last && own > 0));
+        let lines = ends
+            .total()
+            .saturating_add(u64::from(is_end && last && own > 0));
         self.eye.tally.lines_read(plain.input, lines, as_u64(own));
         self.queue
             .watch
@@ -105,45 +111,42 @@ impl<'w> Worker<'w> {
             }
             filled = filled.saturating_add(read);
         };
-        self.look(plain, &turn, first, start, own, end)
+        self.look(&turn, ends, first, start, own, end)
     }
 
     /// Looks at the lines from `first` to `end`, or, where the last one is too long, at
     /// those before it and then at that one in parts.
     fn look(
         &mut self,
-        plain: &Plain,
         turn: &Turn<'_>,
+        mut ends: Ends,
         first: usize,
         start: u64,
         own: usize,
         end: Option<usize>,
     ) -> io::Result<()> {
+        let plain = turn.plain;
         let text = self.buffer.behind();
         let last = end.unwrap_or_else(|| {
             let own = text.get(first..own).unwrap_or_default();
             memchr::memrchr(b'\n', own)
                 .map_or(first, |end| first.saturating_add(end).saturating_add(1))
         });
-        let skipped = eye::count(text, 0..first);
         let from = self.search.first_line;
-        let mut number = None;
-        let mut first_line = || {
-            *number.get_or_insert_with(|| {
-                let before = plain.before(turn.index);
-                before.saturating_add(skipped).saturating_add(from)
-            })
+        let mut base = None;
+        let mut line = |at: usize| {
+            let base = *base.get_or_insert_with(|| plain.before(turn.index).saturating_add(from));
+            base.saturating_add(ends.before(text, first.saturating_add(at)))
         };
         let block = text.get(first..last).unwrap_or_default();
-        let (ends, counted) = self.eye.block(plain.input, block, &mut first_line);
+        self.eye.block(plain.input, block, &mut line);
         if end.is_some() {
-            if number.is_none() {
+            if base.is_none() {
                 plain.forget(turn.index);
             }
             return Ok(());
         }
-        let rest = eye::count(block, counted..block.len());
-        let line = first_line().saturating_add(ends).saturating_add(rest);
+        let line = line(block.len());
         let mut place = Place {
             input: plain.input,
             line,
@@ -188,7 +191,10 @@ impl<'w> Worker<'w> {
             }
             match lines.read(&mut *stream, &mut |piece| eye.piece(&mut place, &piece)) {
                 Ok(0) => break,
-                Ok(read) => bytes = bytes.saturating_add(as_u64(read)),
+                Ok(read) => {
+                    bytes = bytes.saturating_add(as_u64(read));
+                    relieve(eye, self.common);
+                }
                 Err(error) => {
                     let why = format!("cannot be read behind byte {bytes} of its text: {error}");
                     eye.tally.incomplete(Some(input), why);
@@ -201,6 +207,13 @@ impl<'w> Worker<'w> {
         let ends = place.line.saturating_sub(self.search.first_line);
         eye.tally
             .lines_read(input, ends.saturating_add(u64::from(is_open)), bytes);
+    }
+}
+
+/// Hands in what was found, where that is much.
+fn relieve(eye: &mut Eye<'_>, common: &Common) {
+    if common.is_due(eye.tally.distinct()) {
+        common.add(eye.take());
     }
 }
 
