@@ -32,9 +32,9 @@ use self::{
     cleaner::{Output as _, Secret},
     live::strike,
     output::Masked,
-    replace::Permissions,
+    replace::{Cleaned, Permissions},
 };
-use crate::{exit::Failure, redact::Redactor};
+use crate::{audit::input::text, exit::Failure, redact::Redactor};
 
 /// What to mask, and how.
 #[derive(Debug, clap::Args)]
@@ -79,14 +79,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mut report = Report::default();
     for path in &arguments.files {
-        let cleaned: Result<u64, Box<dyn Error + Send + Sync>> = if arguments.live {
+        let cleaned: Result<Cleaned, Box<dyn Error + Send + Sync>> = if arguments.live {
             strike(path, &redactor, permissions).map_err(Into::into)
         } else {
             replace::clean(path, &redactor, permissions).map_err(Into::into)
         };
         match cleaned {
-            Ok(0) => Report::say(path, "nothing to mask"),
-            Ok(count) => Report::say(path, &format!("masked {count}")),
+            Ok(Cleaned { secrets, is_text }) if !is_text => report.odd(path, Some(secrets)),
+            Ok(Cleaned { secrets: 0, .. }) => Report::say(path, "nothing to mask"),
+            Ok(Cleaned { secrets, .. }) => Report::say(path, &format!("masked {secrets}")),
             Err(error) => report.failed(path, &*error),
         }
     }
@@ -130,6 +131,13 @@ impl Report {
         let shown = crate::redact::mask(path.display().to_string().as_bytes()).into_owned();
         // A closed stderr is no reason to leave files unmasked.
         let _ = writeln!(io::stderr(), "{}: {what}", String::from_utf8_lossy(&shown));
+    }
+
+    /// Says that not all of it was text, and how many secrets the rest had.
+    fn odd(&mut self, path: &Path, masked: Option<u64>) {
+        self.failures = self.failures.saturating_add(1);
+        let masked = masked.map_or(String::new(), |masked| format!("masked {masked}; "));
+        Self::say(path, &format!("{masked}{}", text::ODD));
     }
 
     /// Says why, with all causes.

@@ -87,6 +87,89 @@ fn what_nothing_here_can_read_is_named() {
     }
 }
 
+/// Nothing says what it is, but text it is not.
+#[test]
+fn what_is_no_text_is_never_clean() {
+    let folder = tempfile::tempdir().unwrap();
+    let utf16: Vec<u8> = LEAK.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let line = "192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 1\n";
+    let text = line.repeat(1 << 14).into_bytes();
+    let cases = [
+        ("UTF-16 without a mark", utf16.clone(), Some(3)),
+        (
+            "text, and then UTF-16",
+            [&text[..], &utf16.repeat(9000)].concat(),
+            Some(3),
+        ),
+        (
+            "one long line of bytes",
+            (0..=255)
+                .filter(|byte| *byte != b'\n')
+                .cycle()
+                .take(3 << 20)
+                .collect(),
+            Some(3),
+        ),
+        (
+            "text with a hole",
+            [&text[..], &vec![0; 300_000], &text].concat(),
+            Some(0),
+        ),
+    ];
+    for (name, bytes, expected) in cases {
+        let path = folder.path().join("access.log");
+        fs::write(&path, bytes).unwrap();
+        let (code, said) = run(&["audit", path.to_str().unwrap()]);
+        assert_eq!(code, expected, "case: {name}: {said}");
+        let is_said = said.contains("INCOMPLETE") && said.contains("access.log: is not all text");
+        assert_eq!(is_said, expected == Some(3), "case: {name}: {said}");
+        for how in [
+            &["redact"][..],
+            &["redact", "--in-place"],
+            &["redact", "--live"],
+        ] {
+            let (code, said) = run(&[how, &[path.to_str().unwrap()]].concat());
+            let is_said = said.contains("access.log: masked 0; is not all text")
+                || said.contains("access.log: is not all text");
+            assert_eq!(
+                is_said,
+                expected == Some(3),
+                "case: {how:?} {name}: {said:.300}"
+            );
+            assert_eq!(
+                code == Some(2),
+                is_said,
+                "case: {how:?} {name}: {said:.300}"
+            );
+        }
+    }
+}
+
+/// What can be seen is masked all the same.
+#[test]
+fn text_beside_what_is_none_is_masked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let noise: Vec<u8> = "none"
+        .repeat(1 << 17)
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for how in ["--in-place", "--live"] {
+        fs::write(&path, [LEAK.as_bytes(), &noise].concat()).unwrap();
+        let (code, said) = run(&["redact", how, path.to_str().unwrap()]);
+        assert_eq!(code, Some(2), "{how}: {said}");
+        assert!(
+            said.contains("access.log: masked 1; is not all text"),
+            "{how}: {said}"
+        );
+        let masked = fs::read(&path).unwrap();
+        assert!(masked.ends_with(&noise), "{how}");
+        let line = String::from_utf8_lossy(&masked[..LEAK.len() / 2]).into_owned();
+        assert!(!line.contains("FAKE"), "{how}: {line}");
+    }
+}
+
 #[test]
 fn folders_behind_links_are_read_once() {
     let folder = tempfile::tempdir().unwrap();

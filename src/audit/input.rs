@@ -8,6 +8,7 @@ mod patience;
 mod rotation;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text;
 
 use std::{
     collections::HashSet,

@@ -6,6 +6,7 @@
 mod chunk;
 mod ends;
 mod eye;
+mod families;
 mod journal;
 mod known;
 mod lines;

@@ -13,7 +13,7 @@ use super::{
     lines,
     long_line::{Limits, LongLine},
 };
-use crate::redact::Redactor;
+use crate::{audit::input::text, redact::Redactor};
 
 /// How much is asked for at once: it stays within a core's own cache.
 const READ: usize = 256 * 1024;
@@ -50,17 +50,26 @@ pub(crate) enum Broken {
     Write(#[source] io::Error),
 }
 
-/// Reads `input` to its end.
+/// Reads `input` to its end; returns whether all of it looked like text. In what does not,
+/// nothing is seen.
 pub(crate) fn pour(
     redactor: &Redactor,
     input: &mut (impl Read + ?Sized),
     output: &mut impl Output,
-) -> Result<(), Broken> {
+) -> Result<bool, Broken> {
     let mut cleaner = Cleaner::new(redactor);
+    let mut is_text = true;
     while !output.is_done() {
-        match input.read(cleaner.space()) {
-            Ok(0) => return cleaner.finish(output).map_err(Broken::Write),
-            Ok(read) => cleaner.filled(read, output).map_err(Broken::Write)?,
+        let space = cleaner.space();
+        match input.read(space) {
+            Ok(0) => {
+                cleaner.finish(output).map_err(Broken::Write)?;
+                break;
+            }
+            Ok(read) => {
+                is_text &= text::is_likely(space.get(..read).unwrap_or_default());
+                cleaner.filled(read, output).map_err(Broken::Write)?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 // What came before is still somebody's log.
@@ -69,7 +78,7 @@ pub(crate) fn pour(
             }
         }
     }
-    Ok(())
+    Ok(is_text)
 }
 
 /// A stream and its unfinished line.

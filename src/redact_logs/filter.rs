@@ -30,7 +30,8 @@ pub(super) fn run(files: &[PathBuf], redactor: &Redactor) -> Result<(), Failure>
     for path in files {
         let opened = open(path).and_then(unpack).map_err(Broken::Read);
         match opened.and_then(|(_, mut text)| pour(redactor, &mut text, &mut output)) {
-            Ok(()) => {}
+            Ok(true) => {}
+            Ok(false) => report.odd(path, None),
             Err(Broken::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => break,
             Err(Broken::Write(error)) => {
                 return Err(Failure::other(format!("standard output: {error}")));

@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 use super::{
     cleaner::{Output, Secret, pour},
     compressed::unpack,
-    replace::{LeftAlone, Permissions},
+    replace::{Cleaned, LeftAlone, Permissions},
 };
 use crate::redact::{Redactor, STRIKE};
 
@@ -29,13 +29,12 @@ const ROUNDS: usize = 8;
 /// What is overwritten at once.
 const STRIKES: [u8; 4096] = [STRIKE; 4096];
 
-/// Masks what the file has now, until a whole reading finds nothing; returns how many
-/// secrets there were.
+/// Masks what the file has now, until a whole reading finds nothing.
 pub(super) fn strike(
     path: &Path,
     redactor: &Redactor,
     permissions: Permissions,
-) -> Result<u64, LiveError> {
+) -> Result<Cleaned, LiveError> {
     let file = open(path, permissions)?;
     if !file.metadata()?.is_file() {
         return Err(LeftAlone::NotAFile.into());
@@ -49,10 +48,12 @@ pub(super) fn strike(
     for _ in 0..ROUNDS {
         (&file).rewind()?;
         let mut strikes = Strikes::new(&file);
-        pour(redactor, &mut (&file).take(size), &mut strikes).map_err(LeftAlone::Stream)?;
+        let is_text = pour(redactor, &mut (&file).take(size), &mut strikes);
+        let is_text = is_text.map_err(LeftAlone::Stream)?;
         if strikes.secrets == 0 {
             file.sync_data()?;
-            return Ok(struck);
+            let secrets = struck;
+            return Ok(Cleaned { secrets, is_text });
         }
         struck = struck.saturating_add(strikes.secrets);
     }

@@ -63,12 +63,21 @@ pub(super) enum LeftAlone {
     Io(#[from] io::Error),
 }
 
-/// Cleans one file; returns how many secrets were masked.
+/// What became of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cleaned {
+    /// Secrets that were masked.
+    pub(super) secrets: u64,
+    /// Whether all of it looked like text: in what does not, nothing is seen.
+    pub(super) is_text: bool,
+}
+
+/// Cleans one file.
 pub(super) fn clean(
     path: &Path,
     redactor: &Redactor,
     permissions: Permissions,
-) -> Result<u64, LeftAlone> {
+) -> Result<Cleaned, LeftAlone> {
     let path = resolve(path, permissions)?;
     let parent = Parent::of(&path)?;
     let file = parent.open().map_err(|error| match error.raw_os_error() {
@@ -79,8 +88,8 @@ pub(super) fn clean(
     if !looks.is_file() {
         return Err(LeftAlone::NotAFile);
     }
-    if !has_secrets(&file, redactor)? {
-        return Ok(0);
+    if let Some(clean) = without_secrets(&file, redactor)? {
+        return Ok(clean);
     }
     let links = looks.nlink();
     if links > 1 && !permissions.break_hard_links {
@@ -111,11 +120,13 @@ fn resolve(path: &Path, permissions: Permissions) -> io::Result<PathBuf> {
     }
 }
 
-fn has_secrets(file: &File, redactor: &Redactor) -> Result<bool, LeftAlone> {
+/// Reads up to the first secret; `None` if there is one.
+fn without_secrets(file: &File, redactor: &Redactor) -> Result<Option<Cleaned>, LeftAlone> {
     let (_, mut text) = unpack(file).map_err(Broken::Read)?;
     let mut any = Any::default();
-    pour(redactor, &mut text, &mut any)?;
-    Ok(any.0)
+    let is_text = pour(redactor, &mut text, &mut any)?;
+    let secrets = 0;
+    Ok((!any.0).then_some(Cleaned { secrets, is_text }))
 }
 
 fn nobody_writes(file: &File, permissions: Permissions) -> Result<(), LeftAlone> {
@@ -127,18 +138,19 @@ fn nobody_writes(file: &File, permissions: Permissions) -> Result<(), LeftAlone>
     }
 }
 
-/// Writes the masked text and reads it again; returns how many secrets there were.
-fn write_masked(old: &File, new: &Beside<'_>, redactor: &Redactor) -> Result<u64, LeftAlone> {
+/// Writes the masked text and reads it again.
+fn write_masked(old: &File, new: &Beside<'_>, redactor: &Redactor) -> Result<Cleaned, LeftAlone> {
     use std::io::Seek as _;
     let mut input = old;
     input.rewind()?;
     let (packing, mut text) = unpack(input).map_err(Broken::Read)?;
     let mut masked = Masked::counting(packing.pack(new.file())?);
-    pour(redactor, &mut text, &mut masked)?;
+    let is_text = pour(redactor, &mut text, &mut masked)?;
     let had = masked.counts;
     masked.into_inner().finish().map_err(Broken::Write)?;
     if had.is_masked_as(&count(new, redactor, &packing)?) {
-        Ok(had.secrets)
+        let secrets = had.secrets;
+        Ok(Cleaned { secrets, is_text })
     } else {
         Err(LeftAlone::Unverified)
     }

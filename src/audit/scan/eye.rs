@@ -1,12 +1,13 @@
 //! Looks at the lines in which something may be a secret.
 
-use std::{collections::HashMap, hash::BuildHasherDefault, mem, ops::Range};
+use std::{mem, ops::Range};
 
 use jiff::Timestamp;
 
 use super::{
     Found, Search,
     ends::Ends,
+    families::Families,
     journal,
     known::{Known, Memory},
     lines::Piece,
@@ -14,12 +15,12 @@ use super::{
 };
 use crate::{
     audit::{
-        line::{Field, Format, LineReader, Record, family_of},
+        input::text,
+        line::{Field, Format, LineReader, Record},
         sighting::{Place, Sighting},
         tally::Tally,
         verify_live::Held,
     },
-    fold::Fold,
     redact::{Confidence, Finding, Kind, Redactor, TokenKind},
 };
 
@@ -67,6 +68,7 @@ impl<'s> Eye<'s> {
                 place.line = first.saturating_add(ends.total());
             }
             Piece::Part { text, own, is_last } => {
+                self.judge(place.input, text);
                 let mut suspects = self.search.redactor.suspects(text);
                 if suspects.next(0).is_some() {
                     let here = *place;
@@ -81,6 +83,7 @@ impl<'s> Eye<'s> {
     /// Looks at whole lines. The number of the one that begins at a place is asked of `line`
     /// when there is something to be seen.
     pub(super) fn block(&mut self, input: u32, block: &[u8], line: &mut dyn FnMut(usize) -> u64) {
+        self.judge(input, block);
         let search = self.search;
         let mut suspects = search.redactor.suspects(block);
         let mut from = 0;
@@ -107,6 +110,13 @@ impl<'s> Eye<'s> {
             };
             let entry = block.get(whole.clone()).unwrap_or_default();
             self.message(&mut place, entry, &message);
+        }
+    }
+
+    /// Says once of an input that it could not be understood.
+    fn judge(&mut self, input: u32, text: &[u8]) {
+        if !text::is_likely(text) {
+            self.tally.incomplete(Some(input), text::ODD.to_owned());
         }
     }
 
@@ -313,30 +323,6 @@ fn way(finding: &Finding, record: &Record<'_>) -> Way {
         (Field::Request, _) => Way::Target,
         (Field::Other, Kind::Authorization(_)) if record.is_authorization(start) => Way::Header,
         _ => Way::Beside,
-    }
-}
-
-/// Families of names that were looked up already: a name is searched for many words, and
-/// a log has few names. Strangers choose them, but there are no more than [`NAMES`].
-#[derive(Debug, Default)]
-struct Families(HashMap<Box<[u8]>, &'static str, BuildHasherDefault<Fold>>);
-
-/// The most names kept, and their greatest length: attackers make up their own.
-const NAMES: usize = 512;
-const NAME: usize = 512;
-
-impl Families {
-    fn of(&mut self, record: &Record<'_>) -> &'static str {
-        let name = record.user_agent.as_ref().map(|part| &*part.text);
-        let name = name.unwrap_or_default();
-        if let Some(family) = self.0.get(name) {
-            return family;
-        }
-        let family = family_of(name);
-        if self.0.len() < NAMES && name.len() <= NAME {
-            self.0.insert(name.into(), family);
-        }
-        family
     }
 }
 
