@@ -221,15 +221,19 @@ impl<'s> Eye<'s> {
             self.held.keep(known.id, &secret);
         }
         let field = record.field_at(finding.span.start);
-        let named = record.user.as_ref().map(|user| &*user.text);
+        let is_user_told = mem::replace(&mut known.is_user_told, true);
+        let user = match &known.user {
+            Some(user) => Some(&**user).filter(|_| !is_user_told),
+            None => record
+                .user
+                .as_ref()
+                .and_then(|user| str::from_utf8(&user.text).ok()),
+        };
         let sighting = Sighting {
             id: known.id,
             kind: known.kind,
             confidence: known.confidence,
-            user: known
-                .user
-                .as_deref()
-                .or_else(|| str::from_utf8(named?).ok()),
+            user,
             place,
             field,
             time: record.time,
@@ -268,6 +272,7 @@ fn identify(search: &Search<'_>, finding: &Finding, line: &[u8], secret: &[u8]) 
         id,
         kind,
         confidence: finding.confidence(),
+        is_user_told: false,
         user: user
             .and_then(|user| String::from_utf8(user).ok())
             .map(String::into_boxed_str),

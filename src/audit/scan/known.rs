@@ -30,6 +30,8 @@ pub(super) struct Known {
     pub(super) confidence: Confidence,
     /// Whose it is, if it says so itself.
     pub(super) user: Option<Box<str>>,
+    /// Whether the tally has been told of that user: he does not change.
+    pub(super) is_user_told: bool,
 }
 
 /// The memory of one worker.
@@ -70,7 +72,7 @@ impl Memory {
         finding: &Finding,
         line: &[u8],
         tell: impl FnOnce() -> Known,
-    ) -> &Known {
+    ) -> &mut Known {
         let raw = line.get(finding.span.clone()).unwrap_or_default();
         // What ends with its line may be half of a secret: that is for the line to say.
         let is_whole = finding.span.end < line.len();
@@ -109,6 +111,6 @@ impl Memory {
                 known,
             }
         });
-        &spelling.known
+        &mut spelling.known
     }
 }

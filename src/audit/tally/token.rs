@@ -197,6 +197,10 @@ impl Token {
     }
 
     pub(super) fn label(&mut self, code: u16) {
+        // Nearly always, and a look at a few numbers takes no guess.
+        if self.labels.contains(&code) {
+            return;
+        }
         if let Err(place) = self.labels.binary_search(&code) {
             self.labels.insert(place, code);
         }
