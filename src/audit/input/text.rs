@@ -24,7 +24,7 @@ pub(crate) const ODD: &str = "is not all text, or not in an encoding that is rea
 /// Whether a text begins as text does, in whatever letters.
 pub(crate) fn is_likely(text: &[u8]) -> bool {
     let sample = text.get(..SAMPLE).unwrap_or(text);
-    let controls = sample.iter().filter(|byte| is_control(**byte)).count();
+    let controls = controls(sample);
     if controls < ACCIDENT {
         return true;
     }
@@ -39,10 +39,24 @@ pub(crate) fn is_likely(text: &[u8]) -> bool {
     controls < ACCIDENT || controls <= bytes / RARE
 }
 
-/// A byte that no line has, in any of the encodings that leave ASCII as it is.
+/// How many bytes are such that no line has them, in any of the encodings that leave ASCII
+/// as it is. Groups are what compilers make vectors of.
+fn controls(sample: &[u8]) -> usize {
+    let count = |group: &[u8; 64]| {
+        group.iter().fold(0_u8, |sum, byte| {
+            sum.wrapping_add(u8::from(is_control(*byte)))
+        })
+    };
+    let (groups, rest) = sample.as_chunks();
+    let rest = rest.iter().filter(|byte| is_control(**byte)).count();
+    let groups: usize = groups.iter().map(count).map(usize::from).sum();
+    groups.saturating_add(rest)
+}
+
 fn is_control(byte: u8) -> bool {
     // Bell, backspace and escape are what programs write to terminals.
-    byte < b' ' && !matches!(byte, 0x07..=0x0d | 0x1b) || byte == 0x7f
+    let is_usual = (0x07..=0x0d).contains(&byte) || byte == 0x1b;
+    byte < b' ' && !is_usual || byte == 0x7f
 }
 
 #[cfg(test)]
