@@ -6,9 +6,9 @@
 /// Bytes that are looked at, of each block.
 const SAMPLE: usize = 2048;
 
-/// So many NUL in a row are a hole: who copies a log and truncates it leaves one, and a
-/// machine that loses its power another.
-const HOLE: usize = 16;
+/// So many NUL in a row, more than any encoding has in a letter, are a hole: who copies a log
+/// and truncates it leaves one, and a machine that loses its power another.
+const HOLE: usize = 4;
 
 /// Fewer control characters are an accident.
 const ACCIDENT: usize = 4;
@@ -67,6 +67,10 @@ mod tests {
     fn tells_text_from_what_hides_it() {
         let line = "192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] \"GET /größe HTTP/1.1\" 200 1\n";
         let utf16: Vec<u8> = line.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf32: Vec<u8> = line
+            .chars()
+            .flat_map(|letter| u32::from(letter).to_le_bytes())
+            .collect();
         let mut random = 1_u64;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
@@ -74,7 +78,7 @@ mod tests {
         })
         .take(3000)
         .collect();
-        let cases: [(&str, Vec<u8>, bool); 11] = [
+        let cases: [(&str, Vec<u8>, bool); 13] = [
             ("nothing", vec![], true),
             ("a line", line.into(), true),
             ("Latin-1", b"gr\xf6\xdfe \xe4\xf6\xfc".to_vec(), true),
@@ -82,8 +86,10 @@ mod tests {
             ("colours", b"\x1b[31mERROR\x1b[0m \x07".repeat(9), true),
             ("a hole", [&[0; 900][..], line.as_bytes()].concat(), true),
             ("nothing but a hole", vec![0; 5000], true),
+            ("the end of a hole", vec![0; 9], true),
             ("NUL within", b"a\0b\0c\0".to_vec(), true),
             ("UTF-16", utf16, false),
+            ("UTF-32", utf32, false),
             ("noise", noise.clone(), false),
             ("noise in a hole", [&[0; 900][..], &noise].concat(), false),
         ];
