@@ -342,6 +342,26 @@ fn other_parameters() {
     assert_eq!(masked, format!("/?{long}=<redacted>").as_bytes());
 }
 
+/// What stands before a name says whether it is one, however far back, in one piece or two.
+#[test]
+fn behind_words_of_any_length() {
+    for length in 0..300 {
+        for (piece, behind) in [("", ""), ("%61", "a"), ("x", "y")] {
+            let before = format!("{}{piece}{}", "x".repeat(length), behind.repeat(length / 2));
+            let any = format!("/p?{before}_access_token=SECRET");
+            let any_masked = any.replace("SECRET", "<redacted>");
+            assert_eq!(mask(any.as_bytes()), any_masked.as_bytes(), "{any}");
+            let whole = format!("/p?{before}code=SECRET");
+            let is_whole = before.is_empty();
+            assert_eq!(
+                find(whole.as_bytes()).len(),
+                usize::from(is_whole),
+                "{whole}"
+            );
+        }
+    }
+}
+
 #[test]
 fn struck_out() {
     check(&[
